@@ -1,0 +1,6 @@
+//! The world behind one door: clock, disk, maps, logs, CPU pool, self-metrics, shutdown.
+//!
+//! Everything outside this crate (and `net` for sockets) can run against a simulated world.
+
+pub mod cancel;
+pub mod ticket;
