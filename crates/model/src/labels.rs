@@ -178,9 +178,7 @@ impl<N: AsRef<str>, V: AsRef<str>> FromIterator<(N, V)> for Labels {
 /// True for `[a-zA-Z_][a-zA-Z0-9_]*`, the label names every version of Prometheus accepts.
 pub fn is_legacy_label_name(name: &str) -> bool {
     let bytes = name.as_bytes();
-    !bytes.is_empty()
-        && !bytes[0].is_ascii_digit()
-        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
+    !bytes.is_empty() && !bytes[0].is_ascii_digit() && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
 }
 
 /// True for `[a-zA-Z_:][a-zA-Z0-9_:]*`, the metric names every version of Prometheus accepts.
@@ -313,7 +311,8 @@ mod tests {
     #[test]
     fn order_is_pair_by_pair() {
         let set = |pairs: &[(&str, &str)]| Labels::from_pairs(pairs.iter().copied());
-        let mut sets = vec![set(&[("b", "1")]), set(&[("a", "2")]), set(&[("a", "10"), ("b", "1")]), set(&[("a", "10")])];
+        let mut sets =
+            vec![set(&[("b", "1")]), set(&[("a", "2")]), set(&[("a", "10"), ("b", "1")]), set(&[("a", "10")])];
         sets.sort();
         let text: Vec<_> = sets.iter().map(ToString::to_string).collect();
         assert_eq!(text, [r#"{a="10"}"#, r#"{a="10", b="1"}"#, r#"{a="2"}"#, r#"{b="1"}"#]);
