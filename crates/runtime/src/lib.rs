@@ -3,4 +3,6 @@
 //! Everything outside this crate (and `net` for sockets) can run against a simulated world.
 
 pub mod cancel;
+pub mod disk;
+pub mod mmap;
 pub mod ticket;
