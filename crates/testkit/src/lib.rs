@@ -1,1 +1,3 @@
-//! Placeholder.
+//! What tests of several crates share. A dev-dependency everywhere, never part of the binary.
+
+pub mod contract;
