@@ -25,12 +25,15 @@ pub struct Subject {
     pub keep: Box<dyn std::any::Any + Send + Sync>,
 }
 
+/// A case: its name, and what it does with a fresh store.
+type Case = (&'static str, fn(&Subject));
+
 /// Runs every case, each on a fresh store.
 ///
 /// # Panics
 /// When the store breaks the contract.
 pub fn check(make: impl Fn() -> Subject) {
-    let cases: &[(&str, fn(&Subject))] = &[
+    let cases: &[Case] = &[
         ("commit makes visible, before it nothing is", commit_makes_visible),
         ("a dropped appender leaves no series", drop_leaves_nothing),
         ("provisional refs resolve", provisional_refs_resolve),
@@ -46,7 +49,8 @@ pub fn check(make: impl Fn() -> Subject) {
         ("what is not done is said", inabilities_are_said),
     ];
     for (name, case) in cases {
-        println!("contract: {name}");
+        // shown by the test runner when the case fails
+        eprintln!("contract: {name}");
         case(&make());
     }
 }
