@@ -1,10 +1,6 @@
 //! Nanoseconds a sample to append to and to decode XOR chunks of 120 samples. Run: `cargo bench -p chunk --bench xor`.
-#![expect(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a bench prints and reads the clock"
-)]
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints its figures")]
+#![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
 
 use chunk::{OpenXor, xor};
 use std::hint::black_box;
