@@ -12,6 +12,7 @@ pub mod matcher;
 pub mod metadata;
 pub mod regex;
 pub mod relabel;
+pub mod rfc3339;
 pub mod sample;
 pub mod target_group;
 pub mod time;

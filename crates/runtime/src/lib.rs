@@ -3,6 +3,12 @@
 //! Everything outside this crate (and `net` for sockets) can run against a simulated world.
 
 pub mod cancel;
+pub mod clock;
+pub mod cpu;
 pub mod disk;
+pub mod instrument;
+pub mod limit;
+pub mod logging;
 pub mod mmap;
+pub mod shutdown;
 pub mod ticket;
