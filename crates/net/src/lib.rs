@@ -1,1 +1,8 @@
-//! Placeholder.
+//! Sockets: the HTTP server every part listens with, and the HTTP client every part asks with.
+//!
+//! Reading order: [`server`] → [`client`] → [`form`].
+//! What this crate must not know: what is served or asked for. Services bring their own routes; bodies are bytes here.
+
+pub mod client;
+pub mod form;
+pub mod server;
