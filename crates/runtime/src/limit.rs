@@ -1,4 +1,4 @@
-//! Limits the process has from outside: open files, and memory given back to the operating system.
+//! What the machine is and allows: its name, the limit of open files, memory given back to the operating system.
 
 use crate::clock::{Clock, Instant};
 use parking_lot::Mutex;
@@ -45,6 +45,11 @@ pub fn raise_open_files() -> Result<OpenFiles, RaiseError> {
             .map_err(|e| RaiseError { soft: before.soft, hard: before.hard, source: e.into() })?;
     }
     Ok(open_files())
+}
+
+/// The machine's own name, as `uname -n` shows it.
+pub fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Gives unused heap back to the operating system, at most once a second: the binary, which chose the allocator,

@@ -1,5 +1,7 @@
 //! The machine's own file system.
 
+#![expect(clippy::disallowed_methods, reason = "this module is the door to the operating system's files")]
+
 use super::{
     DirEntry, Disk, DiskError, DiskFile, DiskLock, DiskOp, FileBytes, FileKind, FilesystemStat, Metadata, OpenMode,
 };
