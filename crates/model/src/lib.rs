@@ -4,6 +4,7 @@
 //! What this crate must not know: files, sockets, threads, the current time (`runtime` has those), any text format
 //! of a whole document (`wire`), any encoding of samples (`chunk`).
 
+pub mod duration;
 pub mod exemplar;
 pub mod go_text;
 pub mod histogram;
