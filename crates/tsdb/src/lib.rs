@@ -12,4 +12,5 @@
 
 pub mod block;
 mod codec;
+pub mod compact;
 pub mod wal;

@@ -92,27 +92,29 @@ impl Block {
     pub fn all_series(&self) -> impl Iterator<Item = Result<BlockSeries, BlockError>> + use<> {
         let block = self.clone();
         let mut entry = SeriesEntry::default();
-        let (ids, failed) = match self.0.all_ids() {
+        let (ids, failed) = match self.0.index.all_series_held() {
             Ok(ids) => (ids, None),
-            Err(damage) => (Vec::new(), Some(Err(self.0.in_index(damage)))),
+            Err(damage) => (Bytes::new(), Some(Err(self.0.in_index(damage)))),
         };
-        failed.into_iter().chain(ids.into_iter().map(move |id| {
-            let inner = &block.0;
-            inner.index.series(id, &mut entry).map_err(|damage| inner.in_index(damage))?;
-            let labels = inner.index.labels(&entry).map_err(|damage| inner.in_index(damage))?;
-            let mut chunks = Vec::with_capacity(entry.chunks.len());
-            for meta in &entry.chunks {
-                let piece = inner.chunk(meta).map_err(|damage| inner.in_chunks(damage))?;
-                chunks.push(piece);
-            }
-            Ok(BlockSeries { id, labels, chunks })
-        }))
+        let series = (0..ids.len() / 4).map(move |at| {
+            let mut id = [0; 4];
+            id.copy_from_slice(&ids[at * 4..at * 4 + 4]);
+            block.0.series(u32::from_be_bytes(id), &mut entry)
+        });
+        failed.into_iter().chain(series)
     }
 }
 
 impl Inner {
     pub(super) fn all_ids(&self) -> Result<Vec<u32>, Damage> {
         Ok(self.index.all_series()?.map(|ids| ids.iter().collect()).unwrap_or_default())
+    }
+
+    fn series(&self, id: u32, entry: &mut SeriesEntry) -> Result<BlockSeries, BlockError> {
+        self.index.series(id, entry).map_err(|damage| self.in_index(damage))?;
+        let labels = self.index.labels(entry).map_err(|damage| self.in_index(damage))?;
+        let chunks = entry.chunks.iter().map(|meta| self.chunk(meta).map_err(|damage| self.in_chunks(damage)));
+        Ok(BlockSeries { id, labels, chunks: chunks.collect::<Result<_, _>>()? })
     }
 
     /// Reads a chunk and verifies it.

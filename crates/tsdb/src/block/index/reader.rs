@@ -128,6 +128,11 @@ impl IndexReader {
         self.all.map(|at| self.postings_at(at)).transpose()
     }
 
+    /// All series, as bytes that keep the map alive: four each, big-endian.
+    pub(crate) fn all_series_held(&self) -> Result<Bytes, Damage> {
+        Ok(self.all_series()?.map(|ids| self.bytes.slice_ref(ids.0)).unwrap_or_default())
+    }
+
     /// The list at a place that [`IndexReader::values`] gave.
     pub(crate) fn postings_at(&self, offset: u64) -> Result<Postings<'_>, Damage> {
         let body = section(&self.bytes, offset, POSTINGS)?;
