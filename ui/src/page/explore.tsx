@@ -1,0 +1,276 @@
+/** Explore: metrics on the left, queries, their graph or table. The address holds all of it. */
+
+import { batch, createEffect, createMemo, createSignal, For, Index, on, onCleanup, onMount, Show, type JSX } from 'solid-js';
+import '../style/explore.css';
+import { entriesOf, Graph, letterOf } from '../explore/graph.tsx';
+import { forget, queries as past, remember } from '../explore/history.ts';
+import { firstQuery, MetricList } from '../explore/metric_list.tsx';
+import { NoData } from '../explore/no_data.tsx';
+import { QueryRow, type RowControl } from '../explore/query_row.tsx';
+import { ResultTable } from '../explore/result_table.tsx';
+import { runQueries, type Results } from '../explore/run.ts';
+import { bindKeys, keyText } from '../keys.ts';
+import { createPoll } from '../poll.ts';
+import { navigate } from '../route.ts';
+import { zone } from '../settings.ts';
+import { Bar } from '../part/bar.tsx';
+import { Icon } from '../part/icon.tsx';
+import { Empty, Problem } from '../part/mark.tsx';
+import { Popover } from '../part/popover.tsx';
+import { TimePicker } from '../part/time_picker.tsx';
+import { formatDuration, parseDuration, roughDuration } from '../plain/duration.ts';
+import { readExplore, writeExplore, type ExploreState } from '../plain/explore_state.ts';
+import { autoStep } from '../plain/frame.ts';
+import { counted, type Unit } from '../plain/number.ts';
+import { absolute, isLive, resolve, zoomOut, type TimeRange } from '../plain/time_range.ts';
+import { guessUnit } from '../plain/unit_guess.ts';
+
+const REFRESHES = ['1s', '5s', '10s', '30s', '1m', '5m'];
+const STEPS = ['1s', '5s', '10s', '15s', '30s', '1m', '5m', '15m', '1h', '1d'];
+const PX_PER_POINT = 3;
+const EXAMPLES = ['up', 'sum by (mode) (rate(node_cpu_seconds_total[1m]))', 'node_memory_MemAvailable_bytes', 'topk(5, scrape_duration_seconds)'];
+/** After that a running query offers to be canceled. */
+const CANCEL_AFTER_MS = 2000;
+
+export function ExplorePage(props: { search: string }): JSX.Element {
+  const state = createMemo(() => readExplore(props.search));
+  const [drafts, setDrafts] = createSignal<readonly string[]>(state().queries.map((query) => query.expr));
+  createEffect(on(() => JSON.stringify(state().queries.map((query) => query.expr)), () => setDrafts(state().queries.map((query) => query.expr)), { defer: true }));
+  const [width, setWidth] = createSignal(900);
+  const [count, setCount] = createSignal(0);
+  const go = (changes: Partial<ExploreState>, replace = false): void => navigate(`/explore${writeExplore({ ...state(), ...changes })}`, { replace });
+
+  const stepS = (): number => {
+    const chosen = parseDuration(state().step);
+    if (chosen !== null) return chosen / 1000;
+    const span = resolve(state().range, Date.now(), zone());
+    return span === null ? 15 : autoStep(span.toMs - span.fromMs, Math.max(100, Math.round(width() / PX_PER_POINT / 50) * 50));
+  };
+  const asked = createMemo(
+    () => {
+      const { queries, tab, range, step } = state();
+      return queries.some((query) => !query.off && query.expr.trim() !== '') ? { queries, tab, range, step, count: count() } : null;
+    },
+    null,
+    { equals: (a, b) => JSON.stringify(a) === JSON.stringify(b) },
+  );
+  const poll = createPoll(
+    asked,
+    (_, signal): Promise<Results> => {
+      const span = resolve(state().range, Date.now(), zone());
+      if (span === null) return Promise.reject(new Error(`the time range ${state().range.from} to ${state().range.to} cannot be read, or ends before it begins`));
+      return runQueries(state(), span, stepS(), signal);
+    },
+    () => (isLive(state().range) ? parseDuration(state().refresh) : null),
+  );
+  const results = () => (asked() === null ? undefined : poll.data());
+  const [slow, setSlow] = createSignal(false);
+  createEffect(on(poll.busy, (busy) => {
+    setSlow(false);
+    if (!busy) return;
+    const timer = setTimeout(() => setSlow(true), CANCEL_AFTER_MS);
+    onCleanup(() => clearTimeout(timer));
+  }));
+
+  const run = (exprs: readonly string[] = drafts()): void => {
+    remember(exprs);
+    batch(() => {
+      go({ queries: exprs.map((expr, row) => ({ expr, off: state().queries[row]?.off ?? false })), only: [] });
+      setCount((before) => before + 1);
+    });
+  };
+  const draft = (row: number, text: string): void => void setDrafts((before) => before.map((one, index) => (index === row ? text : one)));
+  const errorOf = (row: number) => results()?.outcomes.find((outcome) => outcome.row === row && outcome.expr === drafts()[row])?.error ?? null;
+  let current: { row: number; control: RowControl } | undefined;
+  const choose = (name: string, type: string): void => {
+    const row = Math.min(current?.row ?? 0, drafts().length - 1);
+    if ((drafts()[row] ?? '').trim() === '' || drafts()[row] === state().queries[row]?.expr) run(drafts().map((one, index) => (index === row ? firstQuery(name, type) : one)));
+    else current?.control.insert(name);
+  };
+  const useQuery = (expr: string): void => run(drafts().map((one, index) => (index === Math.min(current?.row ?? 0, drafts().length - 1) ? expr : one)));
+  bindKeys([
+    { keys: 'r', what: 'Run again', run: () => setCount((before) => before + 1) },
+    { keys: 'mod+Enter', what: 'Run the queries (in the editor)', run: () => run() },
+    { keys: 'e', what: 'Edit the query', run: () => current?.control.focus() },
+    { keys: 'f', what: 'Find a metric', run: () => document.querySelector<HTMLInputElement>('.metrics-search input')?.focus() },
+    { keys: 'v', what: 'Graph or table', run: () => go({ tab: state().tab === 'graph' ? 'table' : 'graph' }) },
+  ]);
+  let column!: HTMLDivElement;
+  onMount(() => {
+    const observer = new ResizeObserver(() => setWidth(column.clientWidth || 900));
+    observer.observe(column);
+    onCleanup(() => observer.disconnect());
+  });
+  const entries = createMemo(() => {
+    const known = results();
+    return known === undefined ? [] : entriesOf(known, state().queries.length > 1);
+  });
+  const unit = createMemo<Unit>(() => {
+    const units = new Set((results()?.outcomes ?? []).filter((outcome) => outcome.columns.length > 0).map((outcome) => guessUnit(outcome.expr)));
+    return units.size === 1 ? [...units][0] ?? 'none' : 'none';
+  });
+  const summary = () => {
+    const known = results();
+    if (known === undefined) return '';
+    const ms = Math.max(0, ...known.outcomes.map((outcome) => outcome.ms));
+    const size = known.tab === 'graph' ? `${counted(entries().length, 'series', 'series')} · step ${formatDuration(known.stepS * 1000)}` : `at the end of the range`;
+    return `${size} · ${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
+  };
+
+  return (
+    <>
+      <Bar title="Explore">
+        <TimePicker range={state().range} change={(range) => go({ range })} />
+        <select class="chip" aria-label="Refresh" onChange={(event) => go({ refresh: event.currentTarget.value }, true)}>
+          <option value="" selected={state().refresh === ''}>refresh off</option>
+          <For each={[...new Set([...REFRESHES, ...(state().refresh === '' ? [] : [state().refresh])])]}>{(one) => <option value={one} selected={one === state().refresh}>every {roughDuration(parseDuration(one) ?? 0)}</option>}</For>
+        </select>
+      </Bar>
+      <main id="main" tabindex="-1">
+        <div class="explore">
+          <MetricList choose={choose} inUse={drafts().join(' ')} />
+          <div ref={column} class="explore-column">
+            <section class="panel" aria-label="Queries">
+              <Index each={drafts()}>
+                {(text, row) => (
+                  <QueryRow
+                    letter={letterOf(row)}
+                    many={drafts().length > 1}
+                    text={text()}
+                    off={state().queries[row]?.off ?? false}
+                    error={errorOf(row)}
+                    autofocus={row === 0 && text() === ''}
+                    changed={(value) => draft(row, value)}
+                    run={() => run()}
+                    toggle={() => go({ queries: drafts().map((expr, index) => ({ expr, off: (state().queries[index]?.off ?? false) !== (index === row) })) })}
+                    remove={() => go({ queries: drafts().flatMap((expr, index) => (index === row ? [] : [{ expr, off: state().queries[index]?.off ?? false }])), only: [] })}
+                    focused={(control) => (current = { row, control })}
+                    tools={row > 0 ? undefined : (
+                      <>
+                        <Show when={slow()}><button type="button" class="chip" onClick={poll.cancel}>Cancel</button></Show>
+                        <button type="button" class="chip primary" onClick={() => run()}>Run <kbd class="wide">{keyText('mod+Enter')}</kbd></button>
+                      </>
+                    )}
+                  />
+                )}
+              </Index>
+              <div class="query-foot">
+                <button type="button" class="plain" onClick={() => setDrafts((before) => [...before, ''])}><Icon name="plus" /> Add a query</button>
+                <Popover label="Past queries" class="bare" button={<><Icon name="history" /> History</>}>{(close) => <History choose={(expr) => { close(); useQuery(expr); }} />}</Popover>
+              </div>
+            </section>
+            <section class="panel" aria-label="Results">
+              <div class="tabs">
+                <div role="tablist" aria-label="Shown as">
+                  <For each={['graph', 'table'] as const}>
+                    {(tab) => (
+                      <button
+                        type="button"
+                        role="tab"
+                        id={`tab-${tab}`}
+                        aria-selected={state().tab === tab}
+                        aria-controls="results"
+                        tabindex={state().tab === tab ? 0 : -1}
+                        onClick={() => go({ tab, sort: '' })}
+                        onKeyDown={(event) => {
+                          if (event.key !== 'ArrowLeft' && event.key !== 'ArrowRight') return;
+                          const other = tab === 'graph' ? 'table' : 'graph';
+                          go({ tab: other, sort: '' });
+                          document.getElementById(`tab-${other}`)?.focus();
+                        }}
+                      >
+                        {tab === 'graph' ? 'Graph' : 'Table'}
+                      </button>
+                    )}
+                  </For>
+                </div>
+                <span class="grow" />
+                <span class="summary" role="status">{poll.busy() && results() === undefined ? 'running …' : summary()}</span>
+                <Show when={state().tab === 'graph'}>
+                  <select class="chip small" aria-label="Step" onChange={(event) => go({ step: event.currentTarget.value }, true)}>
+                    <option value="" selected={state().step === ''}>step auto</option>
+                    <For each={[...new Set([...STEPS, ...(state().step === '' ? [] : [state().step])])]}>{(one) => <option value={one} selected={one === state().step}>step {one}</option>}</For>
+                  </select>
+                  <button type="button" class="chip small" aria-pressed={state().stacked} onClick={() => go({ stacked: !state().stacked }, true)}>Stack</button>
+                </Show>
+              </div>
+              <div id="results" role="tabpanel" aria-labelledby={`tab-${state().tab}`}>
+                <Show when={poll.error() && asked() !== null ? poll.error() : undefined}>{(error) => <Problem error={error()} again={poll.again} />}</Show>
+                <Show when={asked() !== null} fallback={<Start choose={(expr) => useQuery(expr)} />}>
+                  <Show when={results()} fallback={<div class="chart-place" />}>
+                    {(known) => <ResultBody results={known()} state={state()} entries={entries()} unit={unit()} busy={poll.busy()} go={go} useQuery={useQuery} />}
+                  </Show>
+                </Show>
+              </div>
+            </section>
+          </div>
+        </div>
+      </main>
+    </>
+  );
+}
+
+function ResultBody(props: { results: Results; state: ExploreState; entries: ReturnType<typeof entriesOf>; unit: Unit; busy: boolean; go: (changes: Partial<ExploreState>, replace?: boolean) => void; useQuery: (expr: string) => void }): JSX.Element {
+  const notes = () => [...new Set(props.results.outcomes.flatMap((outcome) => outcome.notes))];
+  const failed = () => props.results.outcomes.length > 0 && props.results.outcomes.every((outcome) => outcome.error !== null);
+  const empty = () => props.results.outcomes.find((outcome) => outcome.error === null && outcome.columns.length === 0 && (outcome.instant === null || outcome.instant.result.length === 0));
+  const goRange = (range: TimeRange): void => props.go({ range });
+  return (
+    <>
+      <For each={notes()}>{(text) => <p class="result-note"><span class="warn" aria-hidden="true">▲</span> {text}</p>}</For>
+      <Show when={failed()}><Empty title="The query has an error"><p>It is underlined above.</p></Empty></Show>
+      <Show when={props.results.tab === 'graph' && props.entries.length > 0}>
+        <Graph
+          results={props.results}
+          entries={props.entries}
+          unit={props.unit}
+          stacked={props.state.stacked}
+          only={props.state.only}
+          sort={props.state.sort}
+          setOnly={(only) => props.go({ only }, true)}
+          setSort={(sort) => props.go({ sort }, true)}
+          zoom={(fromMs, toMs) => goRange(absolute({ fromMs, toMs }))}
+          zoomOut={() => goRange(zoomOut(props.state.range, props.results.span))}
+          toTable={() => props.go({ tab: 'table', sort: '' })}
+          stale={props.busy}
+        />
+      </Show>
+      <Show when={props.results.tab === 'table'}>
+        <Index each={props.results.outcomes}>
+          {(outcome) => (
+            <Show when={outcome().instant && outcome().instant?.result.length !== 0 ? outcome().instant : undefined}>
+              {(data) => (
+                <>
+                  <Show when={props.results.outcomes.length > 1}><h3 class="result-title"><span class="letter-mark">{letterOf(outcome().row)}</span> <span class="mono">{outcome().expr}</span></h3></Show>
+                  <ResultTable data={data()} sort={props.state.sort} setSort={(sort) => props.go({ sort }, true)} stale={props.busy} />
+                </>
+              )}
+            </Show>
+          )}
+        </Index>
+      </Show>
+      <Show when={empty()}>{(outcome) => <NoData expr={outcome().expr} span={props.results.span} run={props.useQuery} go={goRange} />}</Show>
+    </>
+  );
+}
+
+function Start(props: { choose: (expr: string) => void }): JSX.Element {
+  return (
+    <Empty title="Nothing asked yet">
+      <p>Write a query, pick a metric, or begin with one of these:</p>
+      <div class="empty-actions"><For each={EXAMPLES}>{(expr) => <button type="button" class="chip mono" onClick={() => props.choose(expr)}>{expr}</button>}</For></div>
+    </Empty>
+  );
+}
+
+function History(props: { choose: (expr: string) => void }): JSX.Element {
+  const [text, setText] = createSignal('');
+  const found = () => past().filter((expr) => expr.toLowerCase().includes(text().toLowerCase()));
+  return (
+    <div class="history">
+      <input class="search" type="search" data-first aria-label="Search past queries" placeholder="search past queries" value={text()} onInput={(event) => setText(event.currentTarget.value)} />
+      <ul><For each={found()} fallback={<li class="muted">{past().length === 0 ? 'Nothing has been run on this browser yet' : 'None is like that'}</li>}>{(expr) => <li><button type="button" class="plain mono" onClick={() => props.choose(expr)}>{expr}</button></li>}</For></ul>
+      <Show when={past().length > 0}><button type="button" class="chip small" onClick={forget}>Forget all</button></Show>
+    </div>
+  );
+}
