@@ -185,7 +185,15 @@ impl Inner {
                     }
                 }
                 (MatchOp::NotEqual, false) => without.extend(self.index.postings(&matcher.name, &matcher.value)?),
-                _ => wide.push(matcher),
+                _ => match literals(matcher) {
+                    Some(texts) if matcher.op == MatchOp::NotRegex => {
+                        for text in texts {
+                            without.extend(self.index.postings(&matcher.name, text)?);
+                        }
+                    }
+                    Some(texts) => self.apply_literals(matcher, texts, &mut found)?,
+                    None => wide.push(matcher),
+                },
             }
         }
         // few values first: what they leave may make the others cheaper to try one by one
@@ -208,14 +216,33 @@ impl Inner {
         Ok(Candidates { ids, untried })
     }
 
+    /// Applies an expression that matches these texts and no others.
+    fn apply_literals(&self, matcher: &Matcher, texts: &[String], found: &mut Option<Vec<u32>>) -> Result<(), Damage> {
+        let mut ids = Vec::new();
+        for text in texts {
+            if let Some(list) = self.index.postings(&matcher.name, text)? {
+                ids.extend(list.iter());
+            }
+        }
+        ids.sort();
+        let count = ids.len();
+        narrow(found, ids.into_iter(), count);
+        Ok(())
+    }
+
     /// Applies a matcher by looking at every value of its label that can decide something.
     fn apply_values(&self, matcher: &Matcher, found: &mut Option<Vec<u32>>) -> Result<(), Damage> {
         let absent_matches = matcher.matches_empty();
         let mut ids = Vec::new();
         let mut lists = 0;
-        for value in self.index.values(&matcher.name) {
+        // with the label missing being a match, what is gathered is what does not match
+        let gathers_matches = absent_matches == (matcher.op == MatchOp::NotRegex);
+        let prefix = matcher.regex().filter(|_| gathers_matches).map_or("", |regex| regex.prefix());
+        for value in self.index.values_from(&matcher.name, prefix) {
             let (value, at) = value?;
-            // with the label missing being a match, what is gathered is what does not match
+            if !value.starts_with(prefix) {
+                break;
+            }
             if matcher.matches(value) != absent_matches {
                 ids.extend(self.index.postings_at(at)?.iter());
                 lists += 1;
@@ -237,6 +264,11 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// The texts that decide an expression, where they are few and the missing label is none of them.
+fn literals(matcher: &Matcher) -> Option<&[String]> {
+    matcher.regex()?.literal_set().filter(|texts| texts.iter().all(|text| !text.is_empty()))
 }
 
 /// Keeps of `found` what is in `list` too; `None` stands for everything.

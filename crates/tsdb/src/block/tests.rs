@@ -68,7 +68,16 @@ fn labels() -> impl Strategy<Value = Labels> {
 
 fn matcher() -> impl Strategy<Value = Matcher> {
     let op = prop_oneof![Just(MatchOp::Equal), Just(MatchOp::NotEqual), Just(MatchOp::Regex), Just(MatchOp::NotRegex)];
-    let value = prop_oneof!["[x-z]{0,2}", "[x-z]\\|[x-z]", Just(".*".to_owned()), Just(".+".to_owned()), "[x-z]?"];
+    let value = prop_oneof![
+        "[x-z]{0,2}",
+        "[x-z]\\|[x-z]",
+        Just(".*".to_owned()),
+        Just(".+".to_owned()),
+        "[x-z]?",
+        "[x-z]\\.\\*",
+        "\\|[x-z]",
+        "[x-z]{1,2}\\.\\+"
+    ];
     ("[a-d]", op, value).prop_map(|(name, op, value)| Matcher::new(&name, op, &value).expect("valid"))
 }
 

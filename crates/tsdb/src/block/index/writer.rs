@@ -51,7 +51,7 @@ impl IndexWriter {
         file.write(&MAGIC.to_be_bytes())?;
         file.write(&[VERSION])?;
         write_symbols(&mut file, &symbols)?;
-        let toc = Toc { symbols: HEADER, series: file.position().next_multiple_of(SERIES_ALIGN), ..Toc::default() };
+        let toc = Toc { symbols: HEADER, series: file.position(), ..Toc::default() };
         Ok(IndexWriter {
             file,
             symbols,
@@ -105,9 +105,9 @@ impl IndexWriter {
     /// Writes lists, table and TOC, and syncs; says how long the file is.
     pub(crate) fn finish(mut self) -> Result<u64, BlockError> {
         let series_end = self.file.position();
+        self.toc.postings = series_end; // the padding counts as theirs, in the original too
+        self.toc.label_indices = series_end;
         self.file.pad_to(4)?;
-        self.toc.postings = self.file.position();
-        self.toc.label_indices = self.toc.postings;
         let mut table = vec![TableEntry { name: 0, value: 0, offset: self.file.position() }];
         let series = std::mem::take(&mut self.series);
         self.write_list(series.iter().copied(), series.len())?;
