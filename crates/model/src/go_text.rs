@@ -173,9 +173,26 @@ pub fn quote(text: &str) -> String {
     quoted
 }
 
+/// `bytes` as Go's `%q` shows a string that may not be UTF-8: stray bytes as `\xff`.
+pub fn quote_bytes(bytes: &[u8]) -> String {
+    let mut quoted = String::with_capacity(bytes.len() + 2);
+    quoted.push('"');
+    for chunk in bytes.utf8_chunks() {
+        append_escaped(&mut quoted, chunk.valid());
+        chunk.invalid().iter().for_each(|byte| append_hex(&mut quoted, "\\x", u32::from(*byte), 2));
+    }
+    quoted.push('"');
+    quoted
+}
+
 /// Appends `text` as Go's `strconv.Quote`.
 pub fn append_quoted(into: &mut String, text: &str) {
     into.push('"');
+    append_escaped(into, text);
+    into.push('"');
+}
+
+fn append_escaped(into: &mut String, text: &str) {
     for c in text.chars() {
         match c {
             '"' => into.push_str("\\\""),
@@ -194,7 +211,6 @@ pub fn append_quoted(into: &mut String, text: &str) {
             c => append_hex(into, "\\U", u32::from(c), 8),
         }
     }
-    into.push('"');
 }
 
 fn append_hex(into: &mut String, lead: &str, number: u32, digits: u32) {

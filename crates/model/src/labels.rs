@@ -311,8 +311,7 @@ mod tests {
     #[test]
     fn order_is_pair_by_pair() {
         let set = |pairs: &[(&str, &str)]| Labels::from_pairs(pairs.iter().copied());
-        let mut sets =
-            [set(&[("b", "1")]), set(&[("a", "2")]), set(&[("a", "10"), ("b", "1")]), set(&[("a", "10")])];
+        let mut sets = [set(&[("b", "1")]), set(&[("a", "2")]), set(&[("a", "10"), ("b", "1")]), set(&[("a", "10")])];
         sets.sort();
         let text: Vec<_> = sets.iter().map(ToString::to_string).collect();
         assert_eq!(text, [r#"{a="10"}"#, r#"{a="10", b="1"}"#, r#"{a="2"}"#, r#"{b="1"}"#]);
