@@ -142,21 +142,28 @@ impl Segments {
     pub(crate) fn chunk(&self, reference: u64) -> Result<(Encoding, Bytes), Damage> {
         let number = (reference >> 32) as usize;
         let offset = (reference & u64::from(u32::MAX)) as usize;
-        let Some((_, bytes)) = self.files.get(number) else {
+        let Some((path, bytes)) = self.files.get(number) else {
             let found =
                 format!("the block has {} chunk files, the series refers to number {}", self.files.len(), number + 1);
             return Err(Damage::new("chunk", offset, found));
         };
-        let early = || Damage::ends_early("chunk", offset);
-        let mut cursor = Cursor::new(bytes, offset);
-        let len = cursor.uvarint().and_then(|len| usize::try_from(len).ok()).ok_or_else(early)?;
-        let checked = cursor.take(len.checked_add(1).ok_or_else(early)?).ok_or_else(early)?;
-        let data = cursor.position() - len;
-        let crc = cursor.u32().ok_or_else(early)?;
-        check_crc(checked, crc, "chunk", offset)?;
-        let encoding = Encoding::from_id(checked[0]).map_err(|e| Damage::new("chunk", offset, e.to_string()))?;
-        Ok((encoding, bytes.slice(data..data + len)))
+        read_chunk(bytes, offset).map_err(|damage| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            Damage { found: format!("{} (file {CHUNKS_DIR}/{name})", damage.found).into(), ..damage }
+        })
     }
+}
+
+fn read_chunk(bytes: &Bytes, offset: usize) -> Result<(Encoding, Bytes), Damage> {
+    let early = || Damage::ends_early("chunk", offset);
+    let mut cursor = Cursor::new(bytes, offset);
+    let len = cursor.uvarint().and_then(|len| usize::try_from(len).ok()).ok_or_else(early)?;
+    let checked = cursor.take(len.checked_add(1).ok_or_else(early)?).ok_or_else(early)?;
+    let data = cursor.position() - len;
+    let crc = cursor.u32().ok_or_else(early)?;
+    check_crc(checked, crc, "chunk", offset)?;
+    let encoding = Encoding::from_id(checked[0]).map_err(|e| Damage::new("chunk", offset, e.to_string()))?;
+    Ok((encoding, bytes.slice(data..data + len)))
 }
 
 fn check_header(bytes: &[u8]) -> Result<(), Damage> {

