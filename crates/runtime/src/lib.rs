@@ -14,4 +14,5 @@ pub mod log;
 pub mod logging;
 pub mod mmap;
 pub mod shutdown;
+pub mod target_channel;
 pub mod ticket;
