@@ -104,8 +104,8 @@ impl Rtnetlink {
     /// Opens a socket.
     pub fn open() -> Result<Self, RtnetlinkError> {
         let failed = |doing| move |error: rustix::io::Errno| RtnetlinkError::Socket { doing, source: error.into() };
-        let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)
-            .map_err(failed("open"))?;
+        let socket =
+            socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None).map_err(failed("open"))?;
         sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(PATIENCE)).map_err(failed("configure"))?;
         Ok(Rtnetlink { socket, datagram: vec![0; DATAGRAM_MAX], sequence: 0 })
     }
@@ -155,11 +155,7 @@ impl Rtnetlink {
 }
 
 /// Shows the messages of a datagram that answer request `sequence`; true after the last one of a dump.
-fn walk(
-    mut datagram: &[u8],
-    sequence: u32,
-    visit: &mut impl FnMut(u16, &[u8]),
-) -> Result<bool, RtnetlinkError> {
+fn walk(mut datagram: &[u8], sequence: u32, visit: &mut impl FnMut(u16, &[u8])) -> Result<bool, RtnetlinkError> {
     while datagram.len() >= HEADER {
         let length = number(datagram, 0) as usize;
         if length < HEADER || length > datagram.len() {
