@@ -31,10 +31,12 @@ pub fn push_bits(bytes: &mut Vec<u8>, free: &mut u8, bits: u64, count: u32) {
     {
         *last |= (bits >> rest) as u8;
     }
-    let whole = (bits << (64 - rest)).to_be_bytes();
+    // eight bytes at once, then back to those used: a store instead of a copy of unknown length
     let used = rest.div_ceil(8) as usize;
-    reserve(bytes, used);
-    bytes.extend_from_slice(&whole[..used]);
+    let end = bytes.len() + used;
+    reserve(bytes, 8);
+    bytes.extend_from_slice(&(bits << (64 - rest)).to_be_bytes());
+    bytes.truncate(end);
     *free = (used as u32 * 8 - rest) as u8;
 }
 
@@ -74,9 +76,14 @@ pub fn read_bits(bytes: &[u8], at: usize, count: u32) -> u64 {
 #[inline]
 fn reserve(bytes: &mut Vec<u8>, more: usize) {
     if bytes.capacity() - bytes.len() < more {
-        let wanted = (bytes.len() + (bytes.len() / 2).max(more)).next_multiple_of(16);
-        bytes.reserve_exact(wanted - bytes.len());
+        grow(bytes, more);
     }
+}
+
+#[cold]
+fn grow(bytes: &mut Vec<u8>, more: usize) {
+    let wanted = (bytes.len() + (bytes.len() / 2).max(more)).next_multiple_of(16);
+    bytes.reserve_exact(wanted - bytes.len());
 }
 
 #[cfg(test)]

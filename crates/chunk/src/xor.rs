@@ -16,7 +16,7 @@
 //!
 //! Invariants: all arithmetic on times wraps, as Go's does, so every pair of 64-bit times is representable; values are compared by
 //! bits, never as numbers. A writer keeps its window while the new value fits into it, and starts without one.
-//! Limits: 65 535 samples, the header's count. Costs (bench `xor`, one core): 11 to 20 ns to append a sample, 4.2 to 4.5 ns to decode one.
+//! Limits: 65 535 samples, the header's count. Costs (bench `xor`, one core): 9 to 15 ns to append a sample (allocations included), 4.4 ns to decode one.
 //! Source: the format as studied in Prometheus' chunk files; byte equality is tested against blocks that Prometheus wrote.
 
 mod decoder;

@@ -67,9 +67,13 @@ impl OpenXor {
             u16::MAX => return Err(ChunkError::Full),
             _ => {
                 let delta = at.wrapping_sub(self.time) as u64;
-                self.push_delta_of_delta(delta.wrapping_sub(self.delta) as i64);
-                self.delta = delta;
-                self.push_value(bits);
+                if delta == self.delta && bits == self.value {
+                    self.push(0, 2); // on time and unchanged: most samples there are
+                } else {
+                    self.push_delta_of_delta(delta.wrapping_sub(self.delta) as i64);
+                    self.delta = delta;
+                    self.push_value(bits);
+                }
             }
         }
         self.time = at;
