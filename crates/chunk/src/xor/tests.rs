@@ -41,7 +41,7 @@ fn value() -> impl Strategy<Value = u64> {
 }
 
 fn samples() -> impl Strategy<Value = Vec<(i64, u64)>> {
-    (any::<i64>(), vec((step(), value()), 0..300)).prop_map(|(start, steps)| {
+    (any::<i64>(), vec((step(), value()), 0..140)).prop_map(|(start, steps)| {
         let mut at = start;
         steps
             .into_iter()
@@ -76,7 +76,7 @@ proptest! {
     }
 
     #[test]
-    fn iteration_starts_anywhere(samples in samples(), offset in 0u16..400) {
+    fn iteration_starts_anywhere(samples in samples(), offset in 0u16..160) {
         let bytes = encode(bits_of(&samples)).unwrap();
         let from = XorSamples::from_offset(&bytes, offset).unwrap();
         let rest: Vec<_> = from.map(|sample| sample.map(|(at, value)| (at, value.to_bits())).unwrap()).collect();

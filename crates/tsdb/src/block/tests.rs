@@ -265,3 +265,33 @@ fn a_selection_is_cut_at_its_limit_with_a_warning() {
         assert_eq!((series.len(), !warnings.is_empty()), (if max == 4 { 4 } else { 5 }, warned));
     }
 }
+
+proptest! {
+    #[test]
+    fn a_damaged_block_is_refused_or_answers(
+        hits in vec((0..4usize, any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        matchers in vec(matcher(), 0..3),
+    ) {
+        let disk: SharedDisk = Arc::new(SimDisk::new());
+        let dir = write(&disk, Ulid(1), &small()).expect("written").expect("samples");
+        for (file, at, byte) in hits {
+            let path = dir.join(["index", "chunks/000001", "tombstones", "meta.json"][file]);
+            let mut bytes = disk.read(&path).expect("there");
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            disk.replace_file(&path, &bytes).expect("written");
+        }
+        let Ok(block) = Block::open(&*disk, &dir) else { return Ok(()) };
+        let _ = (block.all_series().count(), block.symbols().count());
+        let context = QueryContext::default();
+        let mut query = LabelQuery::new(TimeRange::ALL);
+        query.matchers = matchers.clone();
+        let _ = (block.label_names(&query, &context), block.label_values("n", &query, &context));
+        for partial in [false, true] {
+            let selection = Selection { partial, ..Selection::new(matchers.clone(), TimeRange::ALL) };
+            let Ok(mut stream) = block.select(&selection, &context) else { continue };
+            let answer = collect(&mut *stream);
+            prop_assert!(!partial || answer.is_ok(), "{answer:?}");
+        }
+    }
+}
