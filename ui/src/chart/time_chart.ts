@@ -27,6 +27,7 @@ const THICK = 2;
 /** Nearer than that to a line, the pointer means the line. */
 const NEAR_PX = 24;
 const NARROW_PX = 520;
+const TICKS_S = [0.001, 0.01, 0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 2_592_000, 7_776_000, 31_536_000];
 
 export class TimeChart {
   private plot: uPlot | undefined;
@@ -124,7 +125,7 @@ export class TimeChart {
     return {
       width: this.host.clientWidth,
       height: this.host.clientHeight,
-      padding: [8, 12, 0, 0],
+      padding: [8, 20, 0, 0],
       legend: { show: false },
       focus: { alpha: 0.2 },
       cursor: {
@@ -142,7 +143,7 @@ export class TimeChart {
       axes: [
         {
           stroke: muted, font, grid: { show: false }, ticks: { show: false }, size: 28, gap: 6,
-          space: this.host.clientWidth < NARROW_PX ? 64 : 80,
+          space: this.host.clientWidth < NARROW_PX ? 64 : 80, incrs: TICKS_S,
           values: (_plot, splits, _axis, _space, increment) => tickLabels(splits.map((at) => at * 1000), increment * 1000, zone()),
         },
         {

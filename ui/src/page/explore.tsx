@@ -156,7 +156,7 @@ export function ExplorePage(props: { search: string }): JSX.Element {
               </Index>
               <div class="query-foot">
                 <button type="button" class="plain" onClick={() => setDrafts((before) => [...before, ''])}><Icon name="plus" /> Add a query</button>
-                <Popover label="Past queries" class="bare" button={<><Icon name="history" /> History</>}>{(close) => <History choose={(expr) => { close(); useQuery(expr); }} />}</Popover>
+                <Popover label="History of queries" class="bare" button={<><Icon name="history" /> History</>}>{(close) => <History choose={(expr) => { close(); useQuery(expr); }} />}</Popover>
               </div>
             </section>
             <section class="panel" aria-label="Results">

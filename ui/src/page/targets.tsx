@@ -152,7 +152,7 @@ function TargetRow(props: { target: Target; index: number; open: boolean; flip: 
   return (
     <div class="target" classList={{ open: props.open }} role="row" aria-rowindex={props.index}>
       <span role="cell">
-        <button type="button" class="plain expand" data-row aria-expanded={props.open} aria-label={`Details of ${props.target.scrapeUrl}`} onClick={props.flip}>
+        <button type="button" class="plain expand" data-row aria-expanded={props.open} aria-label={`${props.target.health}, details of ${props.target.scrapeUrl}`} onClick={props.flip}>
           <span class="chevron" aria-hidden="true">›</span><StateMark state={stateOf(props.target.health)} word={props.target.health} />
         </button>
       </span>

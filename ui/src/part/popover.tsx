@@ -24,8 +24,12 @@ export function Popover(props: { label: string; button: JSX.Element; class?: str
   const close = (): void => panel.hidePopover();
   const open = (): void => panel.showPopover();
   props.control?.({ open, close });
-  addEventListener('resize', close);
-  onCleanup(() => removeEventListener('resize', close));
+  // A phone's keyboard resizes the page too: follow, do not close.
+  const follow = (): void => {
+    if (shown()) place();
+  };
+  addEventListener('resize', follow);
+  onCleanup(() => removeEventListener('resize', follow));
 
   return (
     <>

@@ -14,7 +14,7 @@ export function selectorsOf(query: string): Selector[] {
     .replace(/"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`/g, (text) => `\u0000${strings.push(text) - 1}\u0000`)
     .replace(/\b(by|without|on|ignoring|group_left|group_right)\s*\([^()]*\)/gi, ' ');
   const found: Selector[] = [];
-  const pattern = /([a-zA-Z_:][a-zA-Z0-9_:]*)?\s*\{([^{}]*)\}|([a-zA-Z_:][a-zA-Z0-9_:]*)(?!\s*[({a-zA-Z0-9_:])/g;
+  const pattern = /([a-zA-Z_:][a-zA-Z0-9_:]*)?\s*\{([^{}]*)\}|([a-zA-Z_:][a-zA-Z0-9_:]*)(?![a-zA-Z0-9_:]|\s*[({])/g;
   const bare = masked.replace(/\[[^\]]*\]/g, ' ');
   for (const match of bare.matchAll(pattern)) {
     const [, before = '', inside, alone] = match;
