@@ -1,0 +1,100 @@
+//! Refusals, as the API says them.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use runtime::cancel::Reason;
+use storage::SelectError;
+
+/// The API's kinds of errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Timeout,
+    Canceled,
+    Execution,
+    BadData,
+    Internal,
+    Unavailable,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Timeout => "timeout",
+            Kind::Canceled => "canceled",
+            Kind::Execution => "execution",
+            Kind::BadData => "bad_data",
+            Kind::Internal => "internal",
+            Kind::Unavailable => "unavailable",
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Kind::BadData => StatusCode::BAD_REQUEST,
+            Kind::Execution => StatusCode::UNPROCESSABLE_ENTITY,
+            Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Kind::Timeout | Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            // nginx's number for a client that went away; the constructor accepts every number from 100 to 999
+            Kind::Canceled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
+        }
+    }
+}
+
+/// A refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ApiError {
+    pub(crate) kind: Kind,
+    pub(crate) text: String,
+}
+
+impl ApiError {
+    pub(crate) fn new(kind: Kind, text: impl Into<String>) -> Self {
+        ApiError { kind, text: text.into() }
+    }
+
+    pub(crate) fn bad_data(text: impl Into<String>) -> Self {
+        ApiError::new(Kind::BadData, text)
+    }
+
+    /// `invalid parameter "time": …`
+    pub(crate) fn parameter(name: &str, text: impl std::fmt::Display) -> Self {
+        ApiError::bad_data(format!("invalid parameter \"{name}\": {text}"))
+    }
+
+    /// Work of `what` ended because its flag was raised.
+    pub(crate) fn cancelled(reason: Reason, what: &str) -> Self {
+        match reason {
+            Reason::Deadline => ApiError::new(Kind::Timeout, format!("query timed out in {what}")),
+            Reason::Gone => ApiError::new(Kind::Canceled, format!("query was canceled in {what}")),
+            Reason::Shutdown => ApiError::new(Kind::Unavailable, "the server is stopping"),
+        }
+    }
+
+    /// A lookup in the store failed.
+    pub(crate) fn select(error: &SelectError) -> Self {
+        match error {
+            SelectError::Cancelled(reason) => ApiError::cancelled(*reason, "query execution"),
+            SelectError::Budget { .. } => ApiError::new(Kind::Execution, error.to_string()),
+            SelectError::Corrupt(_) => ApiError::new(Kind::Internal, error.to_string()),
+            SelectError::Unavailable(_) => ApiError::new(Kind::Unavailable, error.to_string()),
+            _ => ApiError::new(Kind::Execution, error.to_string()),
+        }
+    }
+
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let mut body = Vec::with_capacity(self.text.len() + 64);
+        body.extend_from_slice(b"{\"status\":\"error\",\"errorType\":\"");
+        body.extend_from_slice(self.kind.name().as_bytes());
+        body.extend_from_slice(b"\",\"error\":");
+        crate::json::append_html_safe(&mut body, &self.text);
+        body.push(b'}');
+        json_response(self.kind.status(), Body::from(body))
+    }
+}
+
+pub(crate) fn json_response(status: StatusCode, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
