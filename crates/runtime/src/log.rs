@@ -298,6 +298,11 @@ impl Log {
         Lsn(self.shared.state.lock().next.0 - 1)
     }
 
+    /// The ticket of the last record appended: settles when everything so far is on disk.
+    pub fn ticket_of_last(&self) -> Ticket {
+        self.shared.mark.ticket(self.last().0)
+    }
+
     /// The last record that is on disk.
     pub fn durable(&self) -> Lsn {
         Lsn(self.shared.mark.durable())

@@ -1,0 +1,8 @@
+//! The registry over HTTP: the recordings of the original, real checks, durability, a client we did not write.
+#![expect(clippy::disallowed_methods, reason = "tests talk to the registry from outside, through plain sockets")]
+
+mod client;
+mod durability;
+mod instance;
+mod python;
+mod replay;
