@@ -7,10 +7,16 @@
 //! Select ◄── head + blocks, merged
 //! ```
 //!
-//! Reading order: [`wal`] → `head` → `block` → `compact` → `db`.
+//! Reading order: [`wal`] → [`head`] → [`block`] → [`compact`] → [`db`].
 //! What this crate must not know: any query language, any wire format, where samples come from.
 
 pub mod block;
 mod codec;
 pub mod compact;
+pub mod db;
+pub mod head;
+mod instruments;
 pub mod wal;
+
+pub use db::{Db, DbOptions, OpenError};
+pub use head::Health;

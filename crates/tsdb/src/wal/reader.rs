@@ -1,7 +1,8 @@
 //! Reading a segment: fragments joined into records, checksums verified, damage told from what is merely not ours to read.
 //!
 //! A last page that is short is read as if it went on with zeros, as Prometheus does: a tear inside a record shows up as
-//! a wrong checksum, a tear within its trailing zeros is no damage at all.
+//! a wrong checksum, a tear within its trailing zeros is no damage at all. Zeros with records behind them are damage here
+//! (pages that a power loss took from the middle), where Prometheus reads on: what comes after a hole may name series that stood in it.
 //! Invariants: nothing is read beyond the segment; a record's memory is bounded by the segment's size, a decompressed
 //! one by 64 times its compressed length (the most snappy's elements can give).
 
@@ -136,7 +137,13 @@ impl SegmentReader {
                 if rest.iter().any(|byte| *byte != 0) {
                     return Err(self.damaged(offset, "non-zero byte in padding"));
                 }
-                self.at = page_start + PAGE;
+                let next = page_start + PAGE;
+                let behind = self.bytes.get(next..).unwrap_or_default();
+                // a writer fills a page up in the middle of a segment only when no header fits
+                if rest.len() >= HEADER && behind.iter().any(|byte| *byte != 0) {
+                    return Err(self.damaged(offset, "zeros where records were, and records behind them"));
+                }
+                self.at = next;
                 continue;
             }
             return self.parse(offset, rest.len(), page_start, inside).map(Some);

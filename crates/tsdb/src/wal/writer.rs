@@ -4,7 +4,8 @@
 //! - a failed commit leaves the segment as it was (cut back to the old end), or the log is poisoned: then its end is unknown
 //!   and nothing is appended again in this process;
 //! - a segment is made, and its name durable, before its first record;
-//! - all records of a commit stand in one segment.
+//! - all records of a commit stand in one segment;
+//! - a segment is durable before the next one begins, so that what a power loss takes is always the end of the log.
 
 use super::flush::Flusher;
 use super::frame::{Framer, framed_bound};
@@ -124,6 +125,11 @@ impl WalWriter {
             && let Err(error) = self.file.write_at(&vec![0; padding], self.len)
         {
             return Err(self.undo(error));
+        }
+        // Else a power loss might keep the new segment and lose the end of this one: a hole that nothing shows.
+        if self.len > 0 {
+            self.flusher.wrote(self.writes, &self.file, Durability::Os);
+            self.flusher.sync().map_err(CommitError::Poisoned)?;
         }
         self.file = create_segment(&self.disk, &self.dir, self.segment + 1).map_err(|error| self.refused(&error))?;
         self.segment += 1;
