@@ -324,3 +324,23 @@ describe('states that are hard to reach', () => {
     await context.close();
   });
 });
+
+describe('a path prefix', () => {
+  it('holds for links, assets and questions', async () => {
+    const below = await Stage.open('/deep/isobar');
+    const { context, page, complaints } = await below.visitor();
+    const outside: string[] = [];
+    page.on('request', (request) => {
+      if (!new URL(request.url()).pathname.startsWith('/deep/isobar/')) outside.push(request.url());
+    });
+    await below.open(page, '/explore?q=up&tab=graph');
+    await page.getByRole('link', { name: 'Targets' }).first().click();
+    await page.locator('.target').first().waitFor();
+    assert.match(page.url(), /\/deep\/isobar\/system\/targets$/);
+    await page.reload();
+    await page.locator('.target').first().waitFor();
+    assert.deepEqual([...outside, ...complaints], []);
+    await context.close();
+    await below.close();
+  });
+});

@@ -30,12 +30,12 @@ function freePort(): Promise<number> {
 export class Stage {
   private constructor(readonly url: string, readonly browser: Browser, private child: ChildProcess | null) {}
 
-  static async open(): Promise<Stage> {
+  static async open(prefix = ''): Promise<Stage> {
     const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
     const given = process.env.ISOBAR_URL;
-    if (given !== undefined && given !== '') return new Stage(given.replace(/\/$/, ''), browser, null);
+    if (given !== undefined && given !== '' && prefix === '') return new Stage(given.replace(/\/$/, ''), browser, null);
     const port = await freePort();
-    const stage = new Stage(`http://127.0.0.1:${port}`, browser, null);
+    const stage = new Stage(`http://127.0.0.1:${port}${prefix}`, browser, null);
     await stage.startServer();
     return stage;
   }
@@ -46,7 +46,7 @@ export class Stage {
   }
 
   async startServer(): Promise<void> {
-    this.child = spawn(process.execPath, ['dev/server.mjs', new URL(this.url).port], { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ISOBAR_UPSTREAM: '' } });
+    this.child = spawn(process.execPath, ['dev/server.mjs', new URL(this.url).port], { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ISOBAR_UPSTREAM: '', ISOBAR_DEV_PREFIX: new URL(this.url).pathname.replace(/\/$/, '') } });
     await new Promise<void>((resolve, reject) => {
       this.child?.stdout?.once('data', () => resolve());
       this.child?.once('exit', (code) => reject(new Error(`dev/server.mjs ended with ${code}`)));

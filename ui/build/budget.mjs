@@ -28,7 +28,7 @@ export async function checkBudget(url) {
   for (const file of [...first]) {
     if (!/\.(js|css)$/.test(file)) continue;
     const text = await readFile(file, 'utf8');
-    const imports = [...text.matchAll(/(?:from|import)\s*["']\.\/([\w.-]+)["']|url\(["']?\/?(?:assets\/)?([\w.-]+\.woff2)/g)];
+    const imports = [...text.matchAll(/(?:from|import)\s*["']\.\/([\w.-]+)["']|url\(["']?[./]*(?:assets\/)?([\w.-]+\.woff2)/g)];
     for (const match of imports) {
       const name = match[1] ?? match[2];
       const found = files.find((candidate) => basename(candidate) === name);

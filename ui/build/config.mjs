@@ -11,6 +11,8 @@ export function config() {
     logLevel: 'warn',
     plugins: [solid()],
     publicDir: 'public',
+    // Files find each other relative to themselves, so that a path prefix needs a change in index.html alone.
+    experimental: { renderBuiltUrl: (name, { hostType }) => (hostType === 'html' ? `/${name}` : { relative: true }) },
     build: {
       outDir: 'dist',
       emptyOutDir: true,

@@ -12,6 +12,7 @@ const DIST = fileURLToPath(new URL('../dist/', import.meta.url));
 export const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml', '.woff2': 'font/woff2', '.md': 'text/plain; charset=utf-8' };
 const PAGES = /^\/($|explore$|services($|\/)|system\/targets$)/;
+const PREFIX = process.env.ISOBAR_DEV_PREFIX ?? '';
 const OLD = { '/graph': '/explore', '/query': '/explore', '/targets': '/system/targets' };
 
 const json = (response, body, status = 200) => {
@@ -25,8 +26,10 @@ async function sendFile(incoming, response, path) {
   const accepted = String(incoming.headers['accept-encoding'] ?? '');
   for (const [coding, suffix] of [['br', '.br'], ['gzip', '.gz'], ['', '']]) {
     if (coding !== '' && !accepted.includes(coding)) continue;
-    const bytes = await readFile(file + suffix).catch(() => null);
+    if (PREFIX !== '' && path === '/index.html' && coding !== '') continue;
+    let bytes = await readFile(file + suffix).catch(() => null);
     if (bytes === null) continue;
+    if (PREFIX !== '' && path === '/index.html') bytes = Buffer.from(bytes.toString().replaceAll('="/', `="${PREFIX}/`));
     response.writeHead(200, {
       'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'content-security-policy': POLICY, 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer',
       'cache-control': path.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache', ...(coding === '' ? {} : { 'content-encoding': coding }), vary: 'accept-encoding',
@@ -89,6 +92,8 @@ async function api(path, incoming, response, url) {
 export function start(port, upstream = process.env.ISOBAR_UPSTREAM) {
   const server = createServer(async (incoming, response) => {
     const url = new URL(incoming.url ?? '/', 'http://localhost');
+    if (!url.pathname.startsWith(`${PREFIX}/`)) return json(response, { status: 'error', error: 'outside the prefix' }, 404);
+    url.pathname = url.pathname.slice(PREFIX.length);
     const path = url.pathname;
     if (path === '/-/ready') return response.end('ready\n');
     if (path === '/ui/overview') return json(response, OVERVIEW);
@@ -96,7 +101,7 @@ export function start(port, upstream = process.env.ISOBAR_UPSTREAM) {
     if (path.startsWith('/v1/health/service/')) return json(response, health(decodeURIComponent(path.slice(19))));
     if (path.startsWith('/api/v1/')) return upstream ? forward(upstream, incoming, response) : api(path.slice(8), incoming, response, url);
     if (OLD[path]) {
-      response.writeHead(302, { location: OLD[path] + url.search });
+      response.writeHead(302, { location: PREFIX + OLD[path] + url.search });
       return response.end();
     }
     return sendFile(incoming, response, PAGES.test(path) ? '/index.html' : path);

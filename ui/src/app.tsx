@@ -1,6 +1,7 @@
 /** The shell: navigation, the banner when the server is away, the page, the dialogs. */
 
 import { createEffect, For, lazy, Match, on, Show, Suspense, Switch, type JSX } from 'solid-js';
+import { to } from './base.ts';
 import { formatClock, zoneName } from './plain/clock.ts';
 import { roughDuration } from './plain/duration.ts';
 import { bindKeys } from './keys.ts';
@@ -33,7 +34,7 @@ const ENTRIES: readonly Entry[] = [
 
 function NavLink(props: { entry: Entry }): JSX.Element {
   return (
-    <a href={props.entry.href} data-page aria-current={props.entry.holds(path()) ? 'page' : undefined}>
+    <a href={to(props.entry.href)} data-page aria-current={props.entry.holds(path()) ? 'page' : undefined}>
       <Icon name={props.entry.icon} />
       <span>{props.entry.text}</span>
     </a>
@@ -43,7 +44,7 @@ function NavLink(props: { entry: Entry }): JSX.Element {
 function Side(): JSX.Element {
   return (
     <nav class="side" aria-label="Pages">
-      <a class="brand" href="/" data-page aria-label="Isobar, overview"><Brand /><span>Isobar</span></a>
+      <a class="brand" href={to('/')} data-page aria-label="Isobar, overview"><Brand /><span>Isobar</span></a>
       <For each={ENTRIES}>{(entry) => (
         <>
           <Show when={entry.icon === 'system'}><span class="side-group" aria-hidden="true">System</span></Show>
@@ -103,7 +104,7 @@ function NotFound(): JSX.Element {
       <main id="main" tabindex="-1">
         <div class="panel">
           <Empty title={`There is no page at ${path()}`}>
-            <p><a href="/" data-page>Overview</a> · <a href="/explore" data-page>Explore</a> · <a href="/services" data-page>Services</a> · <a href="/system/targets" data-page>Targets</a></p>
+            <p><a href={to('/')} data-page>Overview</a> · <a href={to('/explore')} data-page>Explore</a> · <a href={to('/services')} data-page>Services</a> · <a href={to('/system/targets')} data-page>Targets</a></p>
           </Empty>
         </div>
       </main>

@@ -5,14 +5,19 @@
  */
 
 import { createSignal } from 'solid-js';
+import { BASE, to } from './base.ts';
 
 interface Place { readonly path: string; readonly search: string }
 
 /** Paths of Prometheus' page that may reach us without the server's redirect. */
 const OLD_PATHS: Record<string, string> = { '/graph': '/explore', '/query': '/explore', '/targets': '/system/targets', '/system': '/system/targets' };
 
+function withoutBase(path: string): string {
+  return BASE !== '' && path.startsWith(BASE) ? path.slice(BASE.length) : path;
+}
+
 function here(): Place {
-  const path = location.pathname.replace(/\/+$/, '') || '/';
+  const path = withoutBase(location.pathname).replace(/\/+$/, '') || '/';
   return { path: OLD_PATHS[path] ?? path, search: location.search };
 }
 
@@ -23,7 +28,8 @@ export const search = (): string => place().search;
 
 /** Goes to a path of the page. `replace` leaves no step for the back button. */
 export function navigate(href: string, options: { replace?: boolean } = {}): void {
-  if (href !== location.pathname + location.search) history[options.replace === true ? 'replaceState' : 'pushState'](null, '', href);
+  const wanted = to(href);
+  if (wanted !== location.pathname + location.search) history[options.replace === true ? 'replaceState' : 'pushState'](null, '', wanted);
   const before = place().path;
   setPlace(here());
   if (before !== place().path) scrollTo(0, 0);
@@ -37,6 +43,6 @@ export function followLinks(): void {
     const link = event.composedPath().find((node): node is HTMLAnchorElement => node instanceof HTMLAnchorElement);
     if (!link || link.target !== '' || link.hasAttribute('download') || link.origin !== location.origin || link.hash !== '' || !link.hasAttribute('data-page')) return;
     event.preventDefault();
-    navigate(link.pathname + link.search);
+    navigate(withoutBase(link.pathname) + link.search);
   });
 }

@@ -10,6 +10,7 @@
  */
 
 import { createSignal } from 'solid-js';
+import { to } from './base.ts';
 
 /** An answer that says no. `type` is the API's own word (`bad_data`, `timeout`, …). */
 export class ApiError extends Error {
@@ -53,7 +54,7 @@ function lost(state: 'lost' | 'starting'): void {
 export async function probe(): Promise<void> {
   clearTimeout(timer);
   try {
-    const answer = await fetch('/-/ready', { cache: 'no-store', signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+    const answer = await fetch(to('/-/ready'), { cache: 'no-store', signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
     // A store that refuses appends also says 503 but answers queries: then the page is of use.
     if (answer.status === 503 && !(await answersQueries())) return lost('starting');
     attempt = 0;
@@ -65,7 +66,7 @@ export async function probe(): Promise<void> {
 }
 
 async function answersQueries(): Promise<boolean> {
-  const answer = await fetch('/api/v1/query?query=1', { cache: 'no-store', signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+  const answer = await fetch(to('/api/v1/query?query=1'), { cache: 'no-store', signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
   return answer.ok;
 }
 
@@ -78,7 +79,7 @@ function noticeLoss(state: 'lost' | 'starting'): void {
 
 async function send(path: string, init: RequestInit): Promise<Response> {
   try {
-    return await fetch(path, init);
+    return await fetch(to(path), init);
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     noticeLoss('lost');

@@ -8,7 +8,7 @@
 import { acceptCompletion, autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap, completionStatus, startCompletion } from '@codemirror/autocomplete';
 import { defaultKeymap, history, historyKeymap, insertNewlineAndIndent } from '@codemirror/commands';
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from '@codemirror/language';
-import { setDiagnostics } from '@codemirror/lint';
+import { setDiagnostics, type Diagnostic } from '@codemirror/lint';
 import { EditorState, Prec } from '@codemirror/state';
 import { EditorView, keymap, placeholder } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
@@ -112,6 +112,15 @@ const look = EditorView.theme({
   '.cm-lintRange-error': { backgroundImage: 'none', textDecoration: 'underline wavy var(--crit)', textDecorationSkipInk: 'none', textUnderlineOffset: '3px' },
 });
 
+/** The word at the place, or the sign before the end. */
+function mark(state: EditorState, error: { at: number; message: string }): Diagnostic {
+  const at = Math.min(error.at, state.doc.length);
+  const word = state.wordAt(at);
+  const from = word?.from ?? Math.max(0, Math.min(at, state.doc.length - 1));
+  const to = word?.to ?? Math.min(state.doc.length, from + 1);
+  return { from, to, severity: 'error', message: error.message };
+}
+
 export function mountEditor(host: HTMLElement, options: EditorOptions): Editor {
   const shadow = host.shadowRoot ?? host.attachShadow({ mode: 'open' });
   shadow.replaceChildren();
@@ -123,6 +132,12 @@ export function mountEditor(host: HTMLElement, options: EditorOptions): Editor {
     return true;
   };
   const promql = new PromQLExtension().setComplete({ remote: client() });
+  // The server's word on this very text stands before the editor's own reading of it.
+  let told: { at: number; message: string; text: string } | null = null;
+  const read = promql.getLinter();
+  const readText = read.promQL.call(read);
+  const diagnose = (at: EditorView): readonly Diagnostic[] | Promise<readonly Diagnostic[]> => (told !== null && told.text === at.state.doc.toString() ? [mark(at.state, told)] : readText(at));
+  promql.setLinter({ promQL: () => diagnose });
   const view = new EditorView({
     root: shadow,
     parent,
@@ -167,12 +182,8 @@ export function mountEditor(host: HTMLElement, options: EditorOptions): Editor {
       view.focus();
     },
     setError(error) {
-      if (error === null) return view.dispatch(setDiagnostics(view.state, []));
-      const at = Math.min(error.at, view.state.doc.length);
-      const word = view.state.wordAt(at);
-      const from = word?.from ?? Math.max(0, Math.min(at, view.state.doc.length - 1));
-      const to = word?.to ?? Math.min(view.state.doc.length, from + 1);
-      view.dispatch(setDiagnostics(view.state, [{ from, to, severity: 'error', message: error.message }]));
+      told = error === null ? null : { ...error, text: view.state.doc.toString() };
+      view.dispatch(setDiagnostics(view.state, told === null ? [] : [mark(view.state, told)]));
     },
     focus: () => view.focus(),
     destroy: () => view.destroy(),

@@ -15,13 +15,18 @@ import type { Results } from './run.ts';
 const DRAWN = 200;
 const TOOLTIP_ROWS = 10;
 const SEARCH_FROM = 12;
+/** Inks there are: ten hues, three dashes. */
+const COLORED = 30;
 
 export interface Entry { readonly key: string; readonly mark: string; readonly letter: string; readonly name: string; readonly full: string; readonly column: Column; readonly ink: Ink }
 
 export function entriesOf(results: Results, many: boolean): Entry[] {
   const flat = results.outcomes.flatMap((outcome) => outcome.columns.map((column) => ({ outcome, column })));
   const common = new Set(Object.keys(commonLabels(flat.map(({ column }) => column.labels))));
-  const colors = inks(flat.map(({ column }) => column.labels));
+  // Where colors run out, the highest lines get them.
+  const order = flat.map((_, index) => index).sort((a, b) => (flat.length > COLORED ? (flat[b]?.column.stats.max ?? -Infinity) - (flat[a]?.column.stats.max ?? -Infinity) : 0));
+  const colors: Ink[] = [];
+  inks(order.map((index) => flat[index]?.column.labels ?? {})).forEach((ink, rank) => (colors[order[rank] ?? 0] = ink));
   return flat.map(({ outcome, column }, index) => {
     const key = `${outcome.row}\u0003${seriesKey(column.labels)}`;
     const short = seriesText(column.labels, common);

@@ -10,7 +10,7 @@ import { formatInstant } from '../plain/clock.ts';
 import { formatDuration, parseDuration, roughDuration } from '../plain/duration.ts';
 import { nearest } from '../plain/match.ts';
 import { selectorsOf, selectorText, shortestWindow, type Selector } from '../plain/no_data.ts';
-import { absolute, type Span, type TimeRange } from '../plain/time_range.ts';
+import { absolute, LAST_HOUR, type Span, type TimeRange } from '../plain/time_range.ts';
 import { metricNames, query, seriesOf, targets, vector } from '../prometheus.ts';
 import { zone } from '../settings.ts';
 import { Empty } from '../part/mark.tsx';
@@ -30,7 +30,7 @@ async function seriesCount(selector: string, span: Span): Promise<number> {
   return one?.value ?? 0;
 }
 
-/** The newest sample before the range, in steps of ten minutes. */
+/** The newest sample before the range, in steps of an hour. */
 async function lastSeen(selector: string, span: Span): Promise<number | null> {
   const window = formatDuration(LOOK_BACK_MS);
   const { data } = await query(`max(max_over_time(timestamp(${selector})[${window}:1h]))`, span.toMs / 1000);
@@ -59,6 +59,8 @@ async function whyOf(selector: Selector, expr: string, span: Span): Promise<Reas
       const half = (span.toMs - span.fromMs) / 2;
       return { ...blank, title: `${text} has no samples in this range`, text: `The last ones are from about ${formatInstant(Math.round(seen / 1000) * 1000, zone())}, ${roughDuration(span.toMs - seen)} before its end.`, range: absolute({ fromMs: seen - half, toMs: seen + half }) };
     }
+    const [later] = await vector(`count(${text})`).catch(() => []);
+    if (later) return { ...blank, title: `${text} has no samples in this range`, text: 'There are samples now.', range: LAST_HOUR };
     const exists = (await seriesOf(text).catch(() => [])).length > 0;
     return { ...blank, title: `${text} has no samples in this range`, text: exists ? 'Series of that name exist outside it.' : 'Nor in the 30 days before.' };
   }

@@ -13,6 +13,9 @@ interface Row { readonly key: string; readonly labels: Labels; readonly value: s
 
 /** Samples of a range vector shown per series. */
 const SAMPLES = 100;
+/** Columns are that many signs wide at least and at most. */
+const NARROWEST = 7;
+const WIDEST = 48;
 
 function rowsOf(data: InstantData): Row[] {
   if (data.resultType === 'scalar' || data.resultType === 'string') return [{ key: 'one', labels: {}, value: data.result[1], number: parseValue(data.result[1]), at: null }];
@@ -33,6 +36,19 @@ export function ResultTable(props: { data: InstantData; sort: string; setSort: (
     const listed = labelNames(Object.fromEntries([...names].map((name) => [name, ''])));
     return [...(names.has('__name__') ? ['__name__'] : []), ...listed, ...(rows().some((row) => row.at !== null) ? ['\u0000time'] : [])];
   });
+  const title = (column: string): string => (column === '\u0000time' ? 'time' : column === '__name__' ? 'metric' : column);
+  const text = (row: Row, column: string): string => (column === '\u0000time' ? formatInstant((row.at ?? 0) * 1000, zone()) : row.labels[column] ?? '');
+  // Widths come from the text, so that rows which do not exist yet fit too.
+  const widths = createMemo(() => {
+    const longest = (texts: Iterable<string>): number => {
+      let most = 0;
+      for (const one of texts) most = Math.max(most, one.length);
+      return Math.min(WIDEST, Math.max(NARROWEST, most));
+    };
+    const labels = columns().map((column) => longest([title(column), ...rows().map((row) => text(row, column))]));
+    const value = longest(rows().map((row) => row.value));
+    return { grid: `${labels.map((width) => `minmax(${width}ch, ${width}fr)`).join(' ')} minmax(${value + 2}ch, ${value}fr)`, sum: labels.reduce((sum, width) => sum + width, value + 2), count: labels.length };
+  });
   const sortedBy = () => props.sort.replace(/^-/, '');
   const falling = () => props.sort.startsWith('-');
   const sorted = createMemo(() => {
@@ -47,8 +63,6 @@ export function ResultTable(props: { data: InstantData; sort: string; setSort: (
     const second = column === 'value' ? 'value' : `-${column}`;
     props.setSort(props.sort === first ? second : props.sort === second ? '' : first);
   };
-  const title = (column: string): string => (column === '\u0000time' ? 'time' : column === '__name__' ? 'metric' : column);
-  const text = (row: Row, column: string): string => (column === '\u0000time' ? formatInstant((row.at ?? 0) * 1000, zone()) : row.labels[column] ?? '');
   const header = (column: string): JSX.Element => (
     <span role="columnheader" class={column === 'value' ? 'num' : ''} aria-sort={sortedBy() === column ? (falling() ? 'descending' : 'ascending') : 'none'}>
       <button type="button" class="plain" onClick={() => sortBy(column)}>{title(column)}<span aria-hidden="true">{sortedBy() === column ? (falling() ? ' ↓' : ' ↑') : ''}</span></button>
@@ -60,7 +74,7 @@ export function ResultTable(props: { data: InstantData; sort: string; setSort: (
         <div class="shared"><span class="muted">{counted(rows().length, 'row')}, all with</span> <Show when={common().__name__}><span class="mono">{common().__name__}</span></Show> <LabelList labels={common()} /></div>
       </Show>
       <div class="scroll" role="region" aria-label="Result" tabindex="0">
-        <div class="result" role="table" aria-label="Result" aria-rowcount={rows().length + 1} style={{ '--columns': String(columns().length) }}>
+        <div class="result" role="table" aria-label="Result" aria-rowcount={rows().length + 1} style={{ '--grid': widths().grid, '--least': `calc(${widths().sum}ch + ${widths().count * 12 + 24}px)` }}>
           <div role="rowgroup"><div class="result-row result-head" role="row"><For each={columns()}>{header}</For>{header('value')}</div></div>
           <div role="rowgroup">
             <VirtualList rows={sorted()} key={(row) => row.key} estimate={() => 29}>

@@ -1,6 +1,7 @@
 /** Overview: this machine in six live tiles, the services found, ports nobody watches, this process. */
 
 import { createEffect, createMemo, createSignal, For, Index, on, Show, type JSX } from 'solid-js';
+import { to } from '../base.ts';
 import { overview, type Overview } from '../catalog.ts';
 import { bindKeys } from '../keys.ts';
 import { headSeries, queryRange, runtimeInfo, vector } from '../prometheus.ts';
@@ -59,7 +60,7 @@ export function OverviewPage(): JSX.Element {
             <h2 id="services-title">Services</h2>
             <span class="muted wide">{page.data()?.server.registry === false ? 'found by discovery' : 'found in the registry'}</span>
             <span class="grow" />
-            <Show when={page.data()}>{(known) => <a href="/services" data-page>all {known().services.length}</a>}</Show>
+            <Show when={page.data()}>{(known) => <a href={to('/services')} data-page>all {known().services.length}</a>}</Show>
           </div>
           <Show when={page.data()} fallback={<Waiting />}>
             {(known) => (
@@ -213,7 +214,7 @@ function Counts(props: { page: Overview | undefined }): JSX.Element {
 function TileBox(props: { tile: Tile; fromS: number; toS: number; stepS: number; silent: boolean; windowS: number }): JSX.Element {
   const tone = () => (props.tile.grade === 'ok' ? '' : props.tile.grade);
   return (
-    <a class="panel tile" data-page data-tile={props.tile.id} href={exploreHref(props.tile.query, { from: `now-${props.windowS}s`, to: 'now' })}>
+    <a class="panel tile" data-page data-tile={props.tile.id} href={to(exploreHref(props.tile.query, { from: `now-${props.windowS}s`, to: 'now' }))}>
       <span class="tile-label">
         <span>{props.tile.title}</span>
         <span class={`tile-note ${tone()}`}>

@@ -1,6 +1,7 @@
 /** Services: the catalogue, and one service with its instances and checks. */
 
 import { createMemo, For, Index, Show, type JSX } from 'solid-js';
+import { to } from '../base.ts';
 import { healthOf, services } from '../catalog.ts';
 import { bindKeys } from '../keys.ts';
 import { createPoll } from '../poll.ts';
@@ -112,11 +113,11 @@ export function ServicePage(props: { name: string }): JSX.Element {
             <h2 id="service-title">{props.name}</h2>
             <Show when={page.data()?.instances.length}>{head()}</Show>
             <span class="grow" />
-            <Show when={upQuery()}>{(query) => <a href={exploreHref(query())} data-page>explore {query()}</a>}</Show>
+            <Show when={upQuery()}>{(query) => <a href={to(exploreHref(query()))} data-page>explore {query()}</a>}</Show>
           </div>
           <Show when={page.data()} fallback={<Show when={page.error()} fallback={<Waiting rows={3} />}>{(error) => <Problem error={error()} again={page.again} />}</Show>}>
             {(known) => (
-              <Show when={known().instances.length > 0} fallback={<Empty title={`Nothing is known about ${props.name}`}><p>It may have been deregistered. <a href="/services" data-page>All services</a></p></Empty>}>
+              <Show when={known().instances.length > 0} fallback={<Empty title={`Nothing is known about ${props.name}`}><p>It may have been deregistered. <a href={to('/services')} data-page>All services</a></p></Empty>}>
                 <div class="scroll" role="region" aria-label="Instances" tabindex="0">
                   <table class="top">
                     <thead><tr><th scope="col">State</th><th scope="col">Instance</th><th scope="col">Address</th><th scope="col" class="wide">Tags</th><th scope="col">Checks</th><th scope="col">Target</th></tr></thead>
@@ -154,7 +155,7 @@ function InstanceRow(props: { instance: Instance }): JSX.Element {
         <Show when={target()} fallback={<span class="muted">not scraped</span>}>
           {(known) => (
             <>
-              <a href={`/system/targets?q=${encodeURIComponent(known().scrapeUrl)}`} data-page data-row>
+              <a href={to(`/system/targets?q=${encodeURIComponent(known().scrapeUrl)}`)} data-page data-row>
                 <StateMark state={known().health === 'up' ? 'ok' : known().health === 'down' ? 'crit' : 'unknown'} word={known().health} />
               </a>{' '}
               <span class="muted"><Ago at={Date.parse(known().lastScrape)} /> ago</span>

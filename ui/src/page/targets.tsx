@@ -1,6 +1,7 @@
 /** System → Targets: what is scraped, how that went, and what relabelling left out. */
 
 import { createMemo, createSignal, For, Show, type JSX } from 'solid-js';
+import { to } from '../base.ts';
 import '../style/targets.css';
 import { bindKeys } from '../keys.ts';
 import { createPoll } from '../poll.ts';
@@ -169,7 +170,7 @@ function TargetRow(props: { target: Target; index: number; open: boolean; flip: 
           <h3>Labels</h3><LabelList labels={props.target.labels} />
           <h3>Before relabelling</h3><LabelList labels={props.target.discoveredLabels} />
           <p class="muted">
-            every {props.target.scrapeInterval}, at most {props.target.scrapeTimeout} · <a data-page href={exploreHref(`scrape_duration_seconds${selectorOf(props.target.labels)}`)}>how long visits took</a> · <a data-page href={exploreHref(`scrape_samples_scraped${selectorOf(props.target.labels)}`)}>samples per visit</a> · <a data-page href={exploreHref(`up${selectorOf(props.target.labels)}`)}>up</a>
+            every {props.target.scrapeInterval}, at most {props.target.scrapeTimeout} · <a data-page href={to(exploreHref(`scrape_duration_seconds${selectorOf(props.target.labels)}`))}>how long visits took</a> · <a data-page href={to(exploreHref(`scrape_samples_scraped${selectorOf(props.target.labels)}`))}>samples per visit</a> · <a data-page href={to(exploreHref(`up${selectorOf(props.target.labels)}`))}>up</a>
           </p>
         </div>
       </Show>

@@ -1,6 +1,7 @@
 /** The one row above every page: where you are, what the page offers, search and theme. */
 
 import { createEffect, type JSX } from 'solid-js';
+import { to } from '../base.ts';
 import { keyText } from '../keys.ts';
 import { setTheme, theme } from '../settings.ts';
 import { openPalette } from './palette_state.ts';
@@ -13,7 +14,7 @@ export function Bar(props: { title: string; crumb?: { text: string; href: string
   return (
     <header class="bar">
       <h1>
-        {props.crumb && <><a href={props.crumb.href} data-page>{props.crumb.text}</a><span class="slash" aria-hidden="true"> / </span></>}
+        {props.crumb && <><a href={to(props.crumb.href)} data-page>{props.crumb.text}</a><span class="slash" aria-hidden="true"> / </span></>}
         {props.title}
       </h1>
       <span class="grow" />

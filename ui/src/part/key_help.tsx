@@ -1,6 +1,7 @@
 /** `?`: the keys of the page that is open, and the switch that turns single letters off. */
 
 import { createMemo, For, onCleanup, onMount, type JSX } from 'solid-js';
+import { to } from '../base.ts';
 import { bindings, keyText, type Binding } from '../keys.ts';
 import { setSingleKeys, singleKeys } from '../settings.ts';
 import { closeDialog } from './palette_state.ts';
@@ -28,7 +29,7 @@ export function KeyHelp(): JSX.Element {
       <div class="help-foot">
         <label><input type="checkbox" checked={singleKeys()} onChange={(event) => setSingleKeys(event.currentTarget.checked)} /> Keys without {keyText('mod+')} are on</label>
         <span class="grow" />
-        <a href="/licenses.md">Licenses</a>
+        <a href={to('/licenses.md')}>Licenses</a>
       </div>
     </dialog>
   );

@@ -1,6 +1,7 @@
 /** Services as rows: state, name, how found, instances, targets, tags. */
 
 import { For, Index, Show, type JSX } from 'solid-js';
+import { to } from '../base.ts';
 import { judge, type Service } from '../plain/service.ts';
 import { StateMark } from './mark.tsx';
 
@@ -21,7 +22,7 @@ export function ServiceTable(props: { services: readonly Service[] }): JSX.Eleme
               return (
                 <tr>
                   <td><StateMark state={judged().state} word={judged().word} /></td>
-                  <td><a class="row-link" href={serviceHref(service().name)} data-page data-row>{service().name}</a></td>
+                  <td><a class="row-link" href={to(serviceHref(service().name))} data-page data-row>{service().name}</a></td>
                   <td class="wide muted">{service().how}</td>
                   <td class="num"><Show when={service().instances > 0} fallback="–">{service().passing} / {service().instances}</Show></td>
                   <td class="num"><Show when={targets() > 0} fallback={<span class="muted">not scraped</span>}>{service().targets_up} / {targets()}</Show></td>
