@@ -130,6 +130,9 @@ fn append_stats(out: &mut Vec<u8>, answer: &Answer, timings: Timings) {
 }
 
 #[cfg(test)]
+mod recorded;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use model::{Labels, Timestamp};

@@ -9,15 +9,22 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use model::go_text::{FloatStyle, append_float};
-use model::{Exemplar, Labels, Matcher, TimeRange};
+use model::{Exemplar, Labels, Matcher, TimeRange, Timestamp};
 use net::chunks::Chunks;
 use net::form::Params;
 use promql::Expr;
-use storage::{SelectError, Tenant};
+use storage::{QueryContext, SelectError, Tenant};
 
 pub(crate) async fn exemplars(State(api): State<Api>, params: Params) -> Answered {
-    let start = params::time_or(&params, "start", model::Timestamp::MIN)?;
-    let end = params::time_or(&params, "end", model::Timestamp::MAX)?;
+    let context = api.context();
+    let (job_api, job_context) = (api.clone(), context.clone());
+    let job = move || exemplars_of(&job_api, &params, &job_context);
+    api.run(api.deadline(None), &context, job).await?
+}
+
+fn exemplars_of(api: &Api, params: &Params, context: &QueryContext) -> Answered {
+    let start = params::time_or(params, "start", Timestamp::MIN)?;
+    let end = params::time_or(params, "end", Timestamp::MAX)?;
     if end < start {
         return Err(ApiError::bad_data("end timestamp must not be before start timestamp"));
     }
@@ -27,18 +34,11 @@ pub(crate) async fn exemplars(State(api): State<Api>, params: Params) -> Answere
     if sets.is_empty() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let context = api.context();
-    let (store, job_context) = (api.store().clone(), context.clone());
-    let job = move || -> Answered {
-        let range = TimeRange::closed(start, end);
-        let found = match store.exemplars(Tenant::DEFAULT, &sets, range, &job_context) {
-            Err(SelectError::Unsupported(_)) => Vec::new(),
-            found => found.map_err(|e| ApiError::select(&e))?,
-        };
-        let mut chunks = Chunks::new();
-        Ok(success(&mut chunks, &[], &[], |chunks| append_series(chunks, &found)))
+    let found = match api.store().exemplars(Tenant::DEFAULT, &sets, TimeRange::closed(start, end), context) {
+        Err(SelectError::Unsupported(_)) => Vec::new(),
+        found => found.map_err(|e| ApiError::select(&e))?,
     };
-    api.run(api.deadline(None), &context, job).await?
+    Ok(success(&mut Chunks::new(), &[], &[], |chunks| append_series(chunks, &found)))
 }
 
 /// The matchers of every selector in `expr`.

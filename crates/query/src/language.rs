@@ -11,15 +11,20 @@ use net::form::Params;
 use promql::Expr;
 
 pub(crate) async fn format_query(State(api): State<Api>, params: Params) -> Answered {
-    let text = parsed(&api, &params)?.pretty();
-    Ok(success(&mut Chunks::new(), &[], &[], |chunks| append_html_safe(chunks.tail(), &text)))
+    answer(api, params, |out, expr| append_html_safe(out, &expr.pretty())).await
 }
 
 pub(crate) async fn parse_query(State(api): State<Api>, params: Params) -> Answered {
-    let expr = parsed(&api, &params)?;
-    Ok(success(&mut Chunks::new(), &[], &[], |chunks| append_tree(chunks.tail(), &expr)))
+    answer(api, params, append_tree).await
 }
 
-fn parsed(api: &Api, params: &Params) -> Result<Expr, ApiError> {
-    api.engine().parse(params.get("query")).map_err(|e| ApiError::parameter("query", e))
+/// Parses on the pool: a form holds up to 10 MB of query.
+async fn answer(api: Api, params: Params, append: fn(&mut Vec<u8>, &Expr)) -> Answered {
+    let context = api.context();
+    let engine = *api.engine();
+    let job = move || -> Answered {
+        let expr = engine.parse(params.get("query")).map_err(|e| ApiError::parameter("query", e))?;
+        Ok(success(&mut Chunks::new(), &[], &[], |chunks| append(chunks.tail(), &expr)))
+    };
+    api.run(api.deadline(None), &context, job).await?
 }

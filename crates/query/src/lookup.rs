@@ -17,23 +17,26 @@ use storage::{LabelQuery, QueryContext, Select, SelectError, Selection, Warnings
 const TRUNCATED: &str = "results truncated due to limit";
 
 pub(crate) async fn series(State(api): State<Api>, params: Params) -> Answered {
+    let context = api.context();
+    let (store, job_context) = (api.store().clone(), context.clone());
+    // selectors may be long and their expressions costly to compile: parsed on the pool too
+    let job = move || series_of(store.as_ref(), &params, &job_context);
+    api.run(api.deadline(None), &context, job).await?
+}
+
+fn series_of(store: &dyn Select, params: &Params, context: &QueryContext) -> Answered {
     if let Some(error) = params.error() {
         return Err(ApiError::bad_data(format!("error parsing form values: {error}")));
     }
     if !params.has("match[]") {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
-    let limit = params::limit(&params)?;
-    let range = params::range(&params)?;
-    let sets = params::matcher_sets(&params).map_err(|e| ApiError::parameter("match[]", e))?;
-    let context = api.context();
-    let (store, job_context) = (api.store().clone(), context.clone());
-    let job = move || -> Answered {
-        let found = find_series(store.as_ref(), sets, range, limit, &job_context);
-        let (found, warnings) = found.map_err(|e| ApiError::select(&e))?;
-        Ok(list(found.iter(), limit, &warnings, append_labels))
-    };
-    api.run(api.deadline(None), &context, job).await?
+    let limit = params::limit(params)?;
+    let range = params::range(params)?;
+    let sets = params::matcher_sets(params).map_err(|e| ApiError::parameter("match[]", e))?;
+    let found = find_series(store, sets, range, limit, context);
+    let (found, warnings) = found.map_err(|e| ApiError::select(&e))?;
+    Ok(list(found.iter(), limit, &warnings, append_labels))
 }
 
 fn find_series(
@@ -74,20 +77,22 @@ pub(crate) async fn label_values(State(api): State<Api>, Path(name): Path<String
 }
 
 async fn label_lookup(api: Api, params: Params, name: Option<String>) -> Answered {
-    let limit = params::limit(&params)?;
-    let range = params::range(&params)?;
-    let mut sets = params::matcher_sets(&params).map_err(ApiError::bad_data)?;
+    let context = api.context();
+    let (store, job_context) = (api.store().clone(), context.clone());
+    let job = move || labels_of(store.as_ref(), name.as_deref(), &params, &job_context);
+    api.run(api.deadline(None), &context, job).await?
+}
+
+fn labels_of(store: &dyn Select, name: Option<&str>, params: &Params, context: &QueryContext) -> Answered {
+    let limit = params::limit(params)?;
+    let range = params::range(params)?;
+    let mut sets = params::matcher_sets(params).map_err(ApiError::bad_data)?;
     if sets.is_empty() {
         sets.push(Vec::new());
     }
-    let context = api.context();
-    let (store, job_context) = (api.store().clone(), context.clone());
-    let job = move || -> Answered {
-        let found = find_labels(store.as_ref(), name.as_deref(), sets, range, limit, &job_context);
-        let (found, warnings) = found.map_err(|e| ApiError::select(&e))?;
-        Ok(list(found.iter(), limit, &warnings, |out, text| append_html_safe(out, text)))
-    };
-    api.run(api.deadline(None), &context, job).await?
+    let found = find_labels(store, name, sets, range, limit, context);
+    let (found, warnings) = found.map_err(|e| ApiError::select(&e))?;
+    Ok(list(found.iter(), limit, &warnings, |out, text| append_html_safe(out, text)))
 }
 
 fn find_labels(

@@ -126,6 +126,7 @@ impl Connection {
     pub(super) async fn ask(&mut self, outgoing: &Outgoing) -> Result<Head, Failed> {
         let request = axum::http::Request::from_parts(outgoing.head.clone(), Full::new(outgoing.body.clone()));
         // a connection the server has closed meanwhile is noticed here, before anything is written
+        self.look().await;
         let ready = {
             let sender = &mut self.sender;
             drive(&mut self.driver, &mut self.ended, sender.ready()).await
@@ -146,6 +147,17 @@ impl Connection {
                 })
             }
         }
+    }
+
+    /// Lets the connection see what has arrived, without waiting.
+    async fn look(&mut self) {
+        std::future::poll_fn(|cx: &mut Context<'_>| {
+            if !self.ended && self.driver.as_mut().poll(cx).is_ready() {
+                self.ended = true;
+            }
+            Poll::Ready(())
+        })
+        .await;
     }
 
     /// Waits for `work` on the answer's body while the connection moves.

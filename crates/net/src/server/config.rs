@@ -28,7 +28,7 @@ pub struct ServerConfig {
     pub stop_limit: Duration,
     /// The largest body of any route, in bytes. Default 64 MiB.
     pub body_max: u64,
-    /// Which `Host` is answered.
+    /// Which `Host` is answered. Default: addresses, `localhost`, this machine's own name.
     pub hosts: HostPolicy,
     /// Which foreign pages may read answers; `None`: none.
     pub cors: Option<CorsOrigin>,
@@ -54,7 +54,7 @@ impl ServerConfig {
             write_timeout: Duration::from_secs(60),
             stop_limit: Duration::from_secs(10),
             body_max: 64 << 20,
-            hosts: HostPolicy::default(),
+            hosts: HostPolicy::new::<&str>([]),
             cors: None,
             read_posts: &[],
             route_prefix: String::new(),
