@@ -4,7 +4,7 @@
 //   dist/favicon.svg, theme.js
 //   dist/assets/NAME-HASH.EXT  immutable
 //   dist/licenses.md           notices of what is bundled
-//   each text file also as FILE.br and FILE.gz
+//   each file also as FILE.gz, and as FILE.br unless it is a font
 import { mkdir, writeFile } from 'node:fs/promises';
 import { build } from 'vite';
 import { compressTree } from './compress.mjs';

@@ -1,6 +1,6 @@
 /** The shell: navigation, the banner when the server is away, the page, the dialogs. */
 
-import { createEffect, For, lazy, Match, on, Show, Suspense, Switch, type JSX } from 'solid-js';
+import { createEffect, ErrorBoundary, For, lazy, Match, on, Show, Suspense, Switch, type JSX } from 'solid-js';
 import { to } from './base.ts';
 import { formatClock, zoneName } from './plain/clock.ts';
 import { roughDuration } from './plain/duration.ts';
@@ -13,7 +13,7 @@ import { Brand, Icon, type IconName } from './part/icon.tsx';
 import { Empty, Waiting } from './part/mark.tsx';
 import { closeDialog, openDialog, openHelp, openPalette } from './part/palette_state.ts';
 import { OverviewPage } from './page/overview.tsx';
-import { summary } from './summary.ts';
+import { summary, updated } from './summary.ts';
 
 const loadExplore = () => import('./page/explore.tsx');
 const ExplorePage = lazy(() => loadExplore().then((module) => ({ default: module.ExplorePage })));
@@ -122,6 +122,35 @@ function Loading(): JSX.Element {
   );
 }
 
+/** A page that failed still lets the reader go on. */
+function Broken(props: { error: Error; reset: () => void }): JSX.Element {
+  createEffect(on(path, () => props.reset(), { defer: true }));
+  return (
+    <>
+      <Bar title="This page failed" />
+      <main id="main" tabindex="-1">
+        <div class="panel">
+          <Empty title={props.error.message}>
+            <div class="empty-actions"><button type="button" class="chip" onClick={() => props.reset()}>Try again</button><button type="button" class="chip" onClick={() => location.reload()}>Reload</button></div>
+          </Empty>
+        </div>
+      </main>
+    </>
+  );
+}
+
+/** The server behind this page is another version than the page was loaded from. */
+function UpdateBanner(): JSX.Element {
+  return (
+    <Show when={updated()}>
+      <div class="banner" role="status">
+        <span class="ok" aria-hidden="true">●</span><span>The server now runs {summary()?.version}.</span>
+        <button type="button" class="chip small" onClick={() => location.reload()}>Load its page</button>
+      </div>
+    </Show>
+  );
+}
+
 /** j and k walk the rows of a page's lists. */
 function walkRows(step: 1 | -1): void {
   const rows = [...document.querySelectorAll<HTMLElement>('main [data-row]')].filter((row) => row.offsetParent !== null);
@@ -161,15 +190,18 @@ export function App(): JSX.Element {
       <Side />
       <div class="page">
         <ReachBanner />
-        <Suspense fallback={<Loading />}>
-          <Switch fallback={<NotFound />}>
-            <Match when={path() === '/'}><OverviewPage /></Match>
-            <Match when={path() === '/explore'}><ExplorePage search={search()} /></Match>
-            <Match when={path() === '/services'}><ServicesPage /></Match>
-            <Match when={service()} keyed>{(name) => <ServicePage name={name} />}</Match>
-            <Match when={path() === '/system/targets'}><TargetsPage /></Match>
-          </Switch>
-        </Suspense>
+        <UpdateBanner />
+        <ErrorBoundary fallback={(error: unknown, reset) => <Broken error={error instanceof Error ? error : new Error(String(error))} reset={reset} />}>
+          <Suspense fallback={<Loading />}>
+            <Switch fallback={<NotFound />}>
+              <Match when={path() === '/'}><OverviewPage /></Match>
+              <Match when={path() === '/explore'}><ExplorePage search={search()} /></Match>
+              <Match when={path() === '/services'}><ServicesPage /></Match>
+              <Match when={service()} keyed>{(name) => <ServicePage name={name} />}</Match>
+              <Match when={path() === '/system/targets'}><TargetsPage /></Match>
+            </Switch>
+          </Suspense>
+        </ErrorBoundary>
       </div>
       <BottomBar />
       <Suspense>

@@ -10,6 +10,18 @@ import { listenForKeys } from './keys.ts';
 import { followLinks } from './route.ts';
 
 followLinks();
+// A chunk that is gone belongs to a server that was replaced: its page is newer than ours. Once, lest it loop.
+addEventListener('vite:preloadError', (event) => {
+  const key = 'isobar.reloaded';
+  try {
+    if (Date.now() - Number(sessionStorage.getItem(key) ?? 0) < 30_000) return;
+    sessionStorage.setItem(key, String(Date.now()));
+  } catch {
+    return;
+  }
+  event.preventDefault();
+  location.reload();
+});
 listenForKeys();
 const host = document.getElementById('app');
 if (host) {

@@ -30,6 +30,22 @@ export class Unreachable extends Error {
 
 export type Reach = { readonly state: 'ok' } | { readonly state: 'lost' | 'starting'; readonly sinceMs: number; readonly nextMs: number };
 
+/** A reader's clock that is off by less is left alone: `Date` has whole seconds. */
+const SKEW_MS = 3000;
+let skewMs = 0;
+
+/** The server's time: what "now" means in every question. */
+export function serverNow(): number {
+  return Date.now() + skewMs;
+}
+
+function readClock(response: Response): void {
+  const at = Date.parse(response.headers.get('date') ?? '');
+  if (Number.isNaN(at)) return;
+  const off = at + 500 - Date.now();
+  skewMs = Math.abs(off) > SKEW_MS ? off : 0;
+}
+
 const WAITS_MS = [500, 1000, 2000, 4000, 8000];
 const PROBE_TIMEOUT_MS = 4000;
 
@@ -79,7 +95,9 @@ function noticeLoss(state: 'lost' | 'starting'): void {
 
 async function send(path: string, init: RequestInit): Promise<Response> {
   try {
-    return await fetch(to(path), init);
+    const response = await fetch(to(path), init);
+    readClock(response);
+    return response;
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     noticeLoss('lost');

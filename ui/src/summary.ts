@@ -9,8 +9,15 @@ export interface Summary { readonly hostname: string; readonly version: string; 
 const [summary, setSummary] = createSignal<Summary>();
 export { summary };
 
+let loadedFrom: string | undefined;
+const [updated, setUpdated] = createSignal(false);
+/** Has the version changed since this page was loaded? */
+export { updated };
+
 /** Takes the summary out of an overview that a page has asked for. */
 export function note(answer: Overview): void {
+  loadedFrom ??= answer.server.version;
+  setUpdated(answer.server.version !== loadedFrom);
   setSummary({ hostname: answer.machine.hostname, version: answer.server.version, registry: answer.server.registry, startedMs: answer.server.started_ms });
 }
 

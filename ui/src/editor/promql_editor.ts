@@ -23,6 +23,8 @@ export interface EditorOptions {
   readonly placeholder: string;
   readonly changed: (text: string) => void;
   readonly run: () => void;
+  /** Escape: back to the page and its single keys. */
+  readonly leave: () => void;
 }
 
 export interface Editor {
@@ -162,6 +164,14 @@ export function mountEditor(host: HTMLElement, options: EditorOptions): Editor {
           { key: 'Shift-Enter', run: insertNewlineAndIndent },
           { key: 'Tab', run: (at) => completionStatus(at.state) === 'active' && acceptCompletion(at) },
           { key: 'Ctrl-Space', run: startCompletion },
+          {
+            key: 'Escape',
+            run: (at) => {
+              if (completionStatus(at.state) !== null) return false;
+              options.leave();
+              return true;
+            },
+          },
         ])),
         keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeymap, ...defaultKeymap.filter((one) => one.key !== 'Mod-Enter')]),
         EditorView.updateListener.of((update) => {

@@ -40,7 +40,7 @@ export function QueryRow(props: {
     const { mountEditor } = await import('../editor/promql_editor.ts');
     if (gone || editor) return;
     const hadFocus = document.activeElement === area;
-    editor = mountEditor(host, { text: props.text, label: label(), placeholder: 'A PromQL query, for example rate(node_cpu_seconds_total[1m])', changed: (text) => props.changed(text), run: () => props.run() });
+    editor = mountEditor(host, { text: props.text, label: label(), placeholder: 'A PromQL query, for example rate(node_cpu_seconds_total[1m])', changed: (text) => props.changed(text), run: () => props.run(), leave: () => document.getElementById('main')?.focus() });
     setReady(true);
     if (hadFocus || props.autofocus) editor.focus();
     editor.setError(placed(props.error));

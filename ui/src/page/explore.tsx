@@ -12,6 +12,7 @@ import { runQueries, type Results } from '../explore/run.ts';
 import { bindKeys, keyText } from '../keys.ts';
 import { createPoll } from '../poll.ts';
 import { navigate } from '../route.ts';
+import { serverNow } from '../server.ts';
 import { zone } from '../settings.ts';
 import { Bar } from '../part/bar.tsx';
 import { Icon } from '../part/icon.tsx';
@@ -57,7 +58,7 @@ export function ExplorePage(props: { search: string }): JSX.Element {
   const poll = createPoll(
     asked,
     (_, signal): Promise<Results> => {
-      const span = resolve(state().range, Date.now(), zone());
+      const span = resolve(state().range, serverNow(), zone());
       if (span === null) return Promise.reject(new Error(`the time range ${state().range.from} to ${state().range.to} cannot be read, or ends before it begins`));
       return runQueries(state(), span, stepS(), signal);
     },
@@ -139,7 +140,7 @@ export function ExplorePage(props: { search: string }): JSX.Element {
                     text={text()}
                     off={state().queries[row]?.off ?? false}
                     error={errorOf(row)}
-                    autofocus={row === 0 && text() === ''}
+                    autofocus={text() === '' && matchMedia('(pointer: fine)').matches}
                     changed={(value) => draft(row, value)}
                     run={() => run()}
                     toggle={() => go({ queries: drafts().map((expr, index) => ({ expr, off: (state().queries[index]?.off ?? false) !== (index === row) })) })}

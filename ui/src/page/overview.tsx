@@ -7,6 +7,7 @@ import { bindKeys } from '../keys.ts';
 import { headSeries, queryRange, runtimeInfo, vector } from '../prometheus.ts';
 import { createPoll } from '../poll.ts';
 import { navigate, search } from '../route.ts';
+import { serverNow } from '../server.ts';
 import { note } from '../summary.ts';
 import { now } from '../settings.ts';
 import { Bar } from '../part/bar.tsx';
@@ -142,7 +143,7 @@ function MachineTiles(props: { page: Overview | undefined; windowS: number; youn
       const own = JSON.stringify(wanted);
       if (own !== shape) lines = new Map();
       const newest = Math.max(0, ...[...lines.values()].map((line) => line.times[line.times.length - 1] ?? 0));
-      const ask = nextAsk(newest === 0 ? null : newest, Date.now() / 1000, wanted.windowS, wanted.stepS);
+      const ask = nextAsk(newest === 0 ? null : newest, serverNow() / 1000, wanted.windowS, wanted.stepS);
       const { data } = await queryRange(joined(partQueries(wanted.subject), 'tile'), ask.startS, ask.endS, ask.stepS, signal);
       const fresh = new Map<string, Line>();
       for (const series of data.result) {
