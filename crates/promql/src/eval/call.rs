@@ -1,0 +1,229 @@
+//! Calls: which family a function belongs to, and the functions of one value.
+
+use super::column::{Column, Grid, Scalar, Series};
+use super::math::{go_max, go_min};
+use super::window::absent_labels;
+use super::{Evaluated, Evaluation, Evaluator, date};
+use crate::annotation::Annotation;
+use crate::engine::QueryError;
+use crate::plan::{CallNode, Node};
+use model::Labels;
+
+/// Functions of one float, applied to every value; the name goes.
+fn float_function(name: &str) -> Option<fn(f64) -> f64> {
+    Some(match name {
+        "abs" => f64::abs,
+        "ceil" => f64::ceil,
+        "floor" => f64::floor,
+        "exp" => f64::exp,
+        "sqrt" => f64::sqrt,
+        "ln" => f64::ln,
+        "log2" => f64::log2,
+        "log10" => f64::log10,
+        "sin" => f64::sin,
+        "cos" => f64::cos,
+        "tan" => f64::tan,
+        "asin" => f64::asin,
+        "acos" => f64::acos,
+        "atan" => f64::atan,
+        "sinh" => f64::sinh,
+        "cosh" => f64::cosh,
+        "tanh" => f64::tanh,
+        "asinh" => f64::asinh,
+        "acosh" => f64::acosh,
+        "atanh" => f64::atanh,
+        "rad" => |v| v * std::f64::consts::PI / 180.0,
+        "deg" => |v| v * 180.0 / std::f64::consts::PI,
+        "sgn" => |v| {
+            if v < 0.0 {
+                -1.0
+            } else if v > 0.0 {
+                1.0
+            } else {
+                v
+            }
+        },
+        _ => return None,
+    })
+}
+
+impl Evaluator<'_> {
+    pub(crate) fn call(&mut self, call: &CallNode, grid: Grid) -> Evaluation<Evaluated> {
+        if matches!(call.name, "timestamp" | "start_timestamp")
+            && let Node::Vector(selector) = &call.args[0]
+        {
+            let of_start = call.name == "start_timestamp";
+            if of_start && !self.options.features.use_start_timestamps {
+                return Ok(Evaluated::Vector(Vec::new()));
+            }
+            let held = self.samples.held();
+            let mut series =
+                self.latest(selector, grid, |time, _, start| (if of_start { start } else { time }) as f64 / 1000.0)?;
+            series.iter_mut().for_each(|series| self.drop_name(series));
+            return self.ended(series, held, 0, grid);
+        }
+        if let Some(series) = self.window_call(call, grid)? {
+            return Ok(Evaluated::Vector(series));
+        }
+        let held = self.samples.held();
+        match call.name {
+            "label_replace" => self.label_replace(call, grid).map(Evaluated::Vector),
+            "label_join" => self.label_join(call, grid).map(Evaluated::Vector),
+            "info" => self.info(call, grid).map(Evaluated::Vector),
+            "sort" | "sort_desc" | "sort_by_label" | "sort_by_label_desc" => {
+                if grid.len > 1 {
+                    self.annotations.add(Annotation::SortInRangeQuery, call.span);
+                }
+                self.sort(call, grid).map(Evaluated::Vector)
+            }
+            "histogram_quantile" | "histogram_fraction" | "histogram_quantiles" => {
+                let series = self.histogram_function(call, grid)?;
+                self.ended(series, held, 0, grid)
+            }
+            "time" | "pi" | "scalar" | "max_of" | "min_of" => self.scalar_call(call, grid),
+            "vector" => {
+                let scalar = self.scalar(&call.args[0], grid)?;
+                let mut column = Column::default();
+                (0..grid.len).for_each(|step| column.push(step, scalar.at(step)));
+                let series = vec![Series { labels: Labels::empty(), drop_name: false, column }];
+                self.ended(series, held, 1, grid)
+            }
+            "absent" => {
+                let series = self.vector(&call.args[0], grid)?;
+                let gathered = present_at_end(&series, grid);
+                let absent = absent(&series, &call.args[0], grid);
+                self.ended(absent, held, gathered, grid)
+            }
+            "histogram_avg" | "histogram_count" | "histogram_sum" | "histogram_stddev" | "histogram_stdvar" => {
+                // floats have none of these
+                self.vector(&call.args[0], grid)?;
+                self.ended(Vec::new(), held, 0, grid)
+            }
+            _ => self.values_changed(call, grid),
+        }
+    }
+
+    /// Functions that change every value of a vector.
+    fn values_changed(&mut self, call: &CallNode, grid: Grid) -> Evaluation<Evaluated> {
+        let held = self.samples.held();
+        let is_date = matches!(
+            call.name,
+            "days_in_month" | "day_of_month" | "day_of_week" | "day_of_year" | "hour" | "minute" | "month" | "year"
+        );
+        if is_date && call.args.is_empty() {
+            let mut column = Column::default();
+            for step in 0..grid.len {
+                column.push(step, date::part(call.name, grid.at(step).div_euclid(1000) as f64));
+            }
+            let series = vec![Series { labels: Labels::empty(), drop_name: false, column }];
+            return self.ended(series, held, 0, grid);
+        }
+        let mut series = self.vector(&call.args[0], grid)?;
+        let gathered = present_at_end(&series, grid);
+        let params: Vec<Scalar> = call.args[1..].iter().map(|arg| self.scalar(arg, grid)).collect::<Evaluation<_>>()?;
+        if let Some(function) = float_function(call.name) {
+            series.iter_mut().for_each(|series| series.column.map(function));
+        } else if is_date {
+            series.iter_mut().for_each(|series| series.column.map(|value| date::part(call.name, value)));
+        } else {
+            match call.name {
+                "clamp" => by_step(&mut series, |step, v| clamped(v, params[0].at(step), params[1].at(step))),
+                "clamp_min" => by_step(&mut series, |step, v| clamped(v, params[0].at(step), f64::INFINITY)),
+                "clamp_max" => by_step(&mut series, |step, v| clamped(v, f64::NEG_INFINITY, params[0].at(step))),
+                "round" => by_step(&mut series, |step, v| {
+                    let inverse = 1.0 / params.first().map_or(1.0, |nearest| nearest.at(step));
+                    Some((v * inverse + 0.5).floor() / inverse)
+                }),
+                "timestamp" => by_step(&mut series, |step, _| Some(grid.at(step) as f64 / 1000.0)),
+                // the start of a computed value is not known
+                "start_timestamp" => series.clear(),
+                name => return Err(QueryError::execution(format!("function {name} is not implemented"))),
+            }
+        }
+        series.iter_mut().for_each(|series| self.drop_name(series));
+        self.ended(series, held, gathered, grid)
+    }
+
+    fn scalar_call(&mut self, call: &CallNode, grid: Grid) -> Evaluation<Evaluated> {
+        let held = self.samples.held();
+        let mut gathered = 0;
+        let value = match call.name {
+            "time" => Scalar::Steps((0..grid.len).map(|step| grid.at(step) as f64 / 1000.0).collect()),
+            "pi" => Scalar::Constant(std::f64::consts::PI),
+            "scalar" => {
+                let series = self.vector(&call.args[0], grid)?;
+                gathered = present_at_end(&series, grid);
+                Scalar::Steps((0..grid.len).map(|step| only_value(&series, step)).collect())
+            }
+            name => {
+                let (a, b) = (self.scalar(&call.args[0], grid)?, self.scalar(&call.args[1], grid)?);
+                a.zip(&b, grid.len, if name == "max_of" { go_max } else { go_min })
+            }
+        };
+        self.samples.settle(held, gathered, grid.len)?;
+        Ok(Evaluated::Scalar(value))
+    }
+
+    /// Ends a vector function: equal labels are joined or refused, samples counted.
+    pub(crate) fn ended(
+        &mut self,
+        series: Vec<Series>,
+        held: usize,
+        gathered: usize,
+        grid: Grid,
+    ) -> Evaluation<Evaluated> {
+        let series = self.finished(series, grid)?;
+        let count = series.iter().map(|series| series.column.count()).sum();
+        self.samples.settle(held, gathered, count)?;
+        Ok(Evaluated::Vector(series))
+    }
+}
+
+/// How many series have a value at the last step: what upstream gathers beside the result when it peaks.
+pub(crate) fn present_at_end(series: &[Series], grid: Grid) -> usize {
+    let Some(last) = grid.len.checked_sub(1) else { return 0 };
+    series.iter().filter(|series| series.column.present(last).is_some()).count()
+}
+
+fn clamped(value: f64, low: f64, high: f64) -> Option<f64> {
+    if high < low { None } else { Some(go_max(low, go_min(high, value))) }
+}
+
+/// Changes values with a function that knows the step; it may take them away.
+fn by_step(series: &mut Vec<Series>, change: impl Fn(usize, f64) -> Option<f64>) {
+    for series in series.iter_mut() {
+        let mut column = Column::default();
+        for (step, value) in series.column.iter() {
+            if let Some(value) = change(step, value) {
+                column.push(step, value);
+            }
+        }
+        series.column = column;
+    }
+    series.retain(|series| !series.column.is_empty());
+}
+
+fn only_value(series: &[Series], step: usize) -> f64 {
+    let mut values = series.iter().filter_map(|series| series.column.present(step));
+    match (values.next(), values.next()) {
+        (Some(value), None) => value,
+        _ => f64::NAN,
+    }
+}
+
+fn absent(series: &[Series], arg: &Node, grid: Grid) -> Vec<Series> {
+    let mut column = Column::default();
+    for step in 0..grid.len {
+        if series.iter().all(|series| series.column.present(step).is_none()) {
+            column.push(step, 1.0);
+        }
+    }
+    if column.is_empty() {
+        return Vec::new();
+    }
+    let labels = match arg {
+        Node::Vector(selector) => absent_labels(selector),
+        _ => Labels::empty(),
+    };
+    vec![Series { labels, drop_name: false, column }]
+}

@@ -1,0 +1,4 @@
+//! The engine from outside: upstream's scripts and properties.
+
+mod conformance;
+mod promqltest;

@@ -1,0 +1,13 @@
+//! Real programs from outside: start them, talk to them, kill them, measure them.
+//!
+//! Used by the acceptance figures (`show`) and by integration tests of the binary. Plain threads, processes and blocking
+//! sockets: the harness shares no machinery with what it measures. Reading order: [`place`] → [`process`] → [`isobar`] →
+//! [`http`] → [`api`] → [`exporter`] → [`machine`].
+
+pub mod api;
+pub mod exporter;
+pub mod http;
+pub mod isobar;
+pub mod machine;
+pub mod place;
+pub mod process;
