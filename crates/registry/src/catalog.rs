@@ -7,8 +7,8 @@
 //! ```
 //!
 //! A command that changes something takes one index and stamps it on all it changed; one that changes nothing takes none.
-//! What changed is told as [`Key`]s, so that exactly the queries that look at it are evaluated again
-//! (`docs`: an answer's *index* is coarser than what wakes its query, as in the original).
+//! What changed is told as [`Key`]s, so that exactly the queries that look at it are evaluated again. The index of an
+//! answer is coarser than what wakes its query: a client may be answered at once with what it knows, as by the original.
 //!
 //! Source: `reference/consul.md` 1.2 and 1.5; the indexes are those of Consul 1.8.7 as seen running.
 

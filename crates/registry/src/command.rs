@@ -61,5 +61,7 @@ pub enum Command {
     SyncOutput {
         /// The check.
         id: String,
+        /// What it said last.
+        output: String,
     },
 }

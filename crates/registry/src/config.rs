@@ -61,7 +61,7 @@ pub struct Limits {
 impl Default for Config {
     fn default() -> Self {
         Config {
-            node_name: "localhost".to_owned(),
+            node_name: runtime::limit::hostname(),
             datacenter: "dc1".to_owned(),
             data_dir: PathBuf::from("consul-data"),
             advertise: IpAddr::from([127, 0, 0, 1]),

@@ -65,7 +65,7 @@ impl Registry {
         if !problems.is_empty() {
             return Err(OpenError::Config(problems));
         }
-        disk.create_dir_all(&config.data_dir)?;
+        runtime::log::make_dir(&*disk, &config.data_dir)?;
         let lock = disk.lock(&config.data_dir.join("lock"))?;
         let (store, recovery) = Store::open(&config, disk, clock)?;
         if recovery.torn_bytes > 0 {

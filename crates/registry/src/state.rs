@@ -100,7 +100,7 @@ impl State {
         match command {
             Command::ServiceUp { service, checks, replace } => {
                 let kept = |local: &LocalCheck| {
-                    self.agent.checks.get(&local.check.id).is_some_and(|old| *old == inherit(local, old))
+                    self.agent.checks.get(&local.check.id) == Some(&self.prepared(local.clone(), Some(service)))
                 };
                 let others = self.agent.checks.values().filter(|local| local.check.service_id == service.id).count();
                 self.agent.services.get(&service.id) == Some(service)
@@ -128,18 +128,27 @@ impl State {
             Command::ServiceUp { service, checks, replace } => self.service_up(service, checks, replace, &mut effects),
             Command::ServiceDown { id } => self.service_down(&id, &mut effects),
             Command::CheckUp { check } => {
-                let id = self.take_check(check, &mut effects);
+                let id = self.take_check(check, None, &mut effects);
                 let check = self.synced_check(&id);
                 self.register_own(None, check.into_iter().collect());
             }
             Command::CheckDown { id } => self.check_down(&id, &mut effects),
             Command::CheckState { id, status, output } => self.check_state(&id, status, output),
-            Command::SyncOutput { id } => {
+            Command::SyncOutput { id, output } => {
+                self.set_output(&id, output);
                 let check = self.agent.checks.get(&id).map(|local| local.check.clone());
                 self.register_own(None, check.into_iter().collect());
             }
         }
         effects
+    }
+
+    /// Keeps what a check said last. Not a command: an output alone is not worth a write to the log, the next run after
+    /// a restart says it again.
+    pub fn set_output(&mut self, id: &str, output: String) {
+        if let Some(local) = self.agent.checks.get_mut(id) {
+            local.check.output = output;
+        }
     }
 
     fn start(&mut self, node: Node, server: Service) {
@@ -179,9 +188,8 @@ impl State {
     fn service_up(&mut self, service: Service, checks: Vec<LocalCheck>, replace: bool, effects: &mut Effects) {
         self.agent.services.insert(service.id.clone(), service.clone());
         let mut ids = Vec::with_capacity(checks.len());
-        for mut local in checks {
-            local.check.service_id.clone_from(&service.id);
-            let id = self.take_check(local, effects);
+        for local in checks {
+            let id = self.take_check(local, Some(&service), effects);
             if !ids.contains(&id) {
                 ids.push(id);
             }
@@ -199,20 +207,30 @@ impl State {
         }
     }
 
-    /// Puts a check into the agent; what is known of its status stays. Gives its id.
-    fn take_check(&mut self, mut local: LocalCheck, effects: &mut Effects) -> String {
-        local.check.node.clone_from(&self.node_name);
-        if let Some(service) = self.agent.services.get(&local.check.service_id) {
-            local.check.service_name.clone_from(&service.name);
-            local.check.service_tags.clone_from(&service.tags);
-        }
+    /// Puts a check into the agent. Gives its id.
+    fn take_check(&mut self, local: LocalCheck, service: Option<&Service>, effects: &mut Effects) -> String {
+        let local = self.prepared(local, service);
         let id = local.check.id.clone();
-        if let Some(old) = self.agent.checks.get(&id) {
-            local = inherit(&local, old);
-        }
         self.agent.checks.insert(id.clone(), local);
         effects.start.push(id.clone());
         id
+    }
+
+    /// A check with what the agent knows: its node, its service, and its status if it was here before.
+    fn prepared(&self, mut local: LocalCheck, service: Option<&Service>) -> LocalCheck {
+        local.check.node.clone_from(&self.node_name);
+        if let Some(service) = service.or_else(|| self.agent.services.get(&local.check.service_id)) {
+            local.check.service_id.clone_from(&service.id);
+            local.check.service_name.clone_from(&service.name);
+            local.check.service_tags.clone_from(&service.tags);
+        }
+        if let Some(old) = self.agent.checks.get(&local.check.id)
+            && !matches!(local.definition.probe, Probe::Maintenance)
+        {
+            local.check.status = old.check.status.clone();
+            local.check.output.clone_from(&old.check.output);
+        }
+        local
     }
 
     fn service_down(&mut self, id: &str, effects: &mut Effects) {
@@ -268,22 +286,9 @@ impl State {
     }
 }
 
-/// A check registered again keeps what is known about it, and what it is about.
-fn inherit(new: &LocalCheck, old: &LocalCheck) -> LocalCheck {
-    let mut local = new.clone();
-    local.check.node.clone_from(&old.check.node);
-    if matches!(new.definition.probe, Probe::Maintenance) {
-        return local;
-    }
-    local.check.status = old.check.status.clone();
-    local.check.output.clone_from(&old.check.output);
-    if local.check.service_name.is_empty() {
-        local.check.service_name.clone_from(&old.check.service_name);
-        local.check.service_tags.clone_from(&old.check.service_tags);
-    }
-    local
-}
-
 fn below(what: &'static str, wanted: usize, limit: usize) -> Result<(), Refusal> {
     if wanted > limit { Err(Refusal::Limit { what, limit }) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests;

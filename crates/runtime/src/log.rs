@@ -393,16 +393,28 @@ impl Drop for Log {
     }
 }
 
-/// Makes the log's directory and every missing one above it, durably: a lost directory loses the records inside.
-fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
-    let mut parents = vec![parent_of(dir)];
-    for ancestor in dir.ancestors().skip(1) {
-        if ancestor.as_os_str().is_empty() || disk.exists(ancestor)? {
+/// Makes a directory and every missing one above it, durably: a directory that a power loss takes away takes what is in
+/// it along. One that is there already is made durable too, as far as its parent may be opened.
+pub fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<(), DiskError> {
+    let mut parents = Vec::new();
+    let mut existing = None;
+    for ancestor in dir.ancestors() {
+        if ancestor.as_os_str().is_empty() {
+            break;
+        }
+        if disk.exists(ancestor)? {
+            existing = Some(parent_of(ancestor));
             break;
         }
         parents.push(parent_of(ancestor));
     }
     disk.create_dir_all(dir)?;
+    if let Some(parent) = existing {
+        match disk.sync_dir(parent) {
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+            other => other?,
+        }
+    }
     for parent in parents.into_iter().rev() {
         disk.sync_dir(parent)?;
     }

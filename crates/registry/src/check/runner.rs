@@ -21,6 +21,8 @@ use tokio::task::AbortHandle;
 /// The first run comes within this time, or within the interval if that is shorter: a registration is judged soon, and
 /// a hundred registrations are not judged at once.
 const FIRST_RUN_WITHIN: Duration = Duration::from_secs(1);
+/// An outcome that could not be kept is told again after this time.
+const RETRY: Duration = Duration::from_secs(1);
 /// How often critical services and held back outputs are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
 
@@ -167,7 +169,10 @@ impl Runner {
                 Some(last) if last.starts_with("TTL expired") => last.to_owned(),
                 Some(last) => format!("TTL expired (last output before timeout follows): {last}"),
             };
-            self.report(id, probe::critical(output));
+            if !self.report(id, probe::critical(output)) {
+                self.store.clock().sleep(RETRY).await;
+                continue;
+            }
             if expires.changed().await.is_err() {
                 return;
             }
@@ -180,8 +185,9 @@ impl Runner {
         let mut seen = None;
         loop {
             let (outcome, mark, key) = self.store.read(|state| alias(state, id, node, service));
-            if seen != Some(mark) {
-                self.report(id, outcome);
+            if seen != Some(mark) && !self.report(id, outcome) {
+                self.store.clock().sleep(RETRY).await;
+                continue;
             }
             seen = Some(mark);
             let moved = |state: &State| alias(state, id, node, service).1 != mark;
@@ -189,10 +195,15 @@ impl Runner {
         }
     }
 
-    fn report(&self, id: &str, outcome: Outcome) {
+    /// False when the store did not take it: the log is busy, or failed.
+    fn report(&self, id: &str, outcome: Outcome) -> bool {
         let command = Command::CheckState { id: id.to_owned(), status: outcome.status, output: outcome.output };
-        if let Err(error) = self.store.note(command) {
-            tracing::debug!(check = id, %error, "cannot keep the outcome of a check");
+        match self.store.note(command) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::debug!(check = id, %error, "cannot keep the outcome of a check");
+                false
+            }
         }
     }
 }
@@ -264,8 +275,8 @@ impl Housekeeper {
                 let shown = state.catalog.check(&runner.node_name, id);
                 shown.is_some_and(|shown| shown.output != local.check.output)
             });
-            let held: BTreeMap<String, ()> = held.map(|(id, _)| (id.clone(), ())).collect();
-            (critical.collect::<BTreeMap<_, _>>(), held)
+            let held = held.map(|(id, local)| (id.clone(), local.check.output.clone()));
+            (critical.collect::<BTreeMap<_, _>>(), held.collect::<BTreeMap<_, _>>())
         });
         since(&mut self.critical_since, &critical, now);
         since(&mut self.held_since, &held, now);
@@ -277,9 +288,9 @@ impl Housekeeper {
                 }
             }
         }
-        for (id, since) in &self.held_since {
-            if now.since(*since) >= runner.check_update_interval
-                && let Err(error) = runner.store.note(Command::SyncOutput { id: id.clone() })
+        for (id, output) in held {
+            if now.since(self.held_since[&id]) >= runner.check_update_interval
+                && let Err(error) = runner.store.note(Command::SyncOutput { id: id.clone(), output })
             {
                 tracing::debug!(check = %id, %error, "cannot show the output of a check");
             }

@@ -1,6 +1,7 @@
 //! The registry over HTTP: the recordings of the original, real checks, durability, a client we did not write.
 #![expect(clippy::disallowed_methods, reason = "tests talk to the registry from outside, through plain sockets")]
 
+mod checks;
 mod client;
 mod durability;
 mod instance;
