@@ -1,22 +1,28 @@
-//! Scraping: visit targets on time, take their bodies in, say how it went.
+//! Visits targets on time and appends what they say.
 //!
 //! ```text
-//! runtime::target_channel ─► pool ─► scrape_loop ─► intake ─► storage::Append
-//!                            (sync)   (visit)       (lines)
+//! target channel ─► pool (job) ─► loop (target) ─► net ─► wire ─► line cache ─► storage::Append
+//!                                      └─ status, metadata ─► api
 //! ```
 //!
-//! Reading order: [`config`] → [`target`] → [`pool`] → [`scrape_loop`] → [`intake`] → [`line_cache`] → [`api`].
-//! What this crate must not know: how targets are found, how samples are kept.
+//! Reading order: [`config`] → [`target`] → [`manager`] → [`pool`] → `scrape_loop` → `recorder` → `line_cache` → [`api`].
+//! What this crate must not know: how targets are found, where samples are kept, any query language.
 
 pub mod api;
+mod buffers;
 pub mod config;
 mod instruments;
-mod intake;
 mod line_cache;
+pub mod manager;
 pub mod metadata;
 pub mod pool;
-pub mod scrape_loop;
+mod recorder;
+mod report;
+mod sample_labels;
+mod scrape_loop;
+pub mod settings;
 pub mod target;
 
-pub use config::{GlobalDefaults, JobConfig, ScrapeBlock};
-pub use pool::{Pools, Settings};
+pub use config::{GlobalBlock, GlobalScrape, ScrapeBlock, ScrapeConfig};
+pub use manager::Manager;
+pub use settings::{Eager, Settings};

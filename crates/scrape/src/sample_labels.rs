@@ -1,0 +1,106 @@
+//! From a line's labels to a series' labels: the target's labels, metric relabelling, limits.
+
+use crate::config::{Limits, ScrapeConfig};
+use model::go_text::quote;
+use model::labels::{METRIC_NAME, is_legacy_label_name, is_legacy_metric_name};
+use model::{Labels, LabelsBuilder, MetricType};
+use wire::exposition::text::read_labels;
+
+/// The labels of a line's series; `None` when a rule drops it. Errors fail the whole visit; the original's words.
+pub(crate) fn sample_labels(
+    series: &[u8],
+    kind: MetricType,
+    target: &Labels,
+    config: &ScrapeConfig,
+) -> Result<Option<Labels>, SampleError> {
+    let mut builder = LabelsBuilder::new();
+    read_labels(series, kind, &mut builder).map_err(|e| SampleError::Invalid(e.to_string()))?;
+    add_target_labels(&mut builder, target, config.honor_labels);
+    if !model::relabel::process(&mut builder, config.metric_relabel.as_slice()) {
+        return Ok(None);
+    }
+    let labels = builder.build();
+    if labels.metric_name().is_empty() {
+        return Err(SampleError::Invalid("missing metric name (__name__ label)".to_owned()));
+    }
+    if config.legacy_names && !legacy(&labels) {
+        return Err(SampleError::Invalid(format!("invalid metric name or label names: {labels}")));
+    }
+    match exceeded(&labels, &config.limits) {
+        Some(what) => Err(SampleError::Limit(what)),
+        None => Ok(Some(labels)),
+    }
+}
+
+/// Why a line fails its visit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SampleError {
+    /// Its labels are none.
+    Invalid(String),
+    /// They exceed a limit.
+    Limit(String),
+}
+
+/// The target's labels are added. Where both have one, the body's is renamed to `exported_…`, or wins if `honor`.
+fn add_target_labels(builder: &mut LabelsBuilder, target: &Labels, honor: bool) {
+    let mut conflicts: Vec<(String, String)> = Vec::new();
+    for (name, value) in target {
+        let own = builder.value(name);
+        if own.is_empty() {
+            builder.set(name, value);
+        } else if !honor {
+            conflicts.push((name.to_owned(), own.to_owned()));
+            builder.set(name, value);
+        }
+    }
+    // shortest first, so that a label that is already called exported_… is not taken for a free name
+    conflicts.sort_by_key(|(name, _)| name.len());
+    for (name, value) in conflicts {
+        let mut renamed = format!("exported_{name}");
+        while !builder.value(&renamed).is_empty() {
+            renamed.insert_str(0, "exported_");
+        }
+        builder.set(&renamed, &value);
+    }
+}
+
+fn legacy(labels: &Labels) -> bool {
+    labels.iter().all(
+        |(name, value)| {
+            if name == METRIC_NAME { is_legacy_metric_name(value) } else { is_legacy_label_name(name) }
+        },
+    )
+}
+
+fn exceeded(labels: &Labels, limits: &Limits) -> Option<String> {
+    let metric = cut(labels.metric_name());
+    let over = |length: usize, limit: u64| limit > 0 && length as u64 > limit;
+    if over(labels.len(), limits.labels) {
+        let (count, limit) = (labels.len(), limits.labels);
+        return Some(format!("label_limit exceeded (metric: {metric}, number of labels: {count}, limit: {limit})"));
+    }
+    for (name, value) in labels {
+        if over(name.len(), limits.label_name_length) {
+            let (length, limit) = (name.len(), limits.label_name_length);
+            return Some(format!(
+                "label_name_length_limit exceeded (metric: {metric}, label name: {}, length: {length}, limit: {limit})",
+                cut(name)
+            ));
+        }
+        if over(value.len(), limits.label_value_length) {
+            let (length, limit) = (value.len(), limits.label_value_length);
+            return Some(format!(
+                "label_value_length_limit exceeded (metric: {metric}, label name: {}, value: {}, length: {length}, \
+                 limit: {limit})",
+                cut(name),
+                quote(cut(value))
+            ));
+        }
+    }
+    None
+}
+
+/// At most fifty characters.
+fn cut(text: &str) -> &str {
+    text.char_indices().nth(50).map_or(text, |(end, _)| &text[..end])
+}
