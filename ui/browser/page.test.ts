@@ -185,6 +185,10 @@ describe('explore', () => {
     assert.match(page.url(), /tab=table/);
     await page.goBack();
     await page.locator('.chart canvas').waitFor();
+    const address = page.url();
+    await page.getByRole('link', { name: 'Targets' }).first().click();
+    await page.getByRole('link', { name: 'Explore', exact: true }).first().click();
+    assert.equal(page.url(), address, 'the way back leads to the same queries');
     await context.close();
   });
 

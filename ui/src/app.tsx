@@ -1,6 +1,6 @@
 /** The shell: navigation, the banner when the server is away, the page, the dialogs. */
 
-import { createEffect, ErrorBoundary, For, lazy, Match, on, Show, Suspense, Switch, type JSX } from 'solid-js';
+import { createEffect, createSignal, ErrorBoundary, For, lazy, Match, on, Show, Suspense, Switch, type JSX } from 'solid-js';
 import { to } from './base.ts';
 import { formatClock, zoneName } from './plain/clock.ts';
 import { roughDuration } from './plain/duration.ts';
@@ -32,9 +32,13 @@ const ENTRIES: readonly Entry[] = [
   { href: '/system/targets', text: 'Targets', icon: 'system', keys: 'g y', holds: (at) => at.startsWith('/system') },
 ];
 
+/** What Explore showed last, so that its entry leads back to it. */
+const [explored, setExplored] = createSignal('');
+
 function NavLink(props: { entry: Entry }): JSX.Element {
+  const href = () => (props.entry.href === '/explore' ? `/explore${explored()}` : props.entry.href);
   return (
-    <a href={to(props.entry.href)} data-page aria-current={props.entry.holds(path()) ? 'page' : undefined}>
+    <a href={to(href())} data-page aria-current={props.entry.holds(path()) ? 'page' : undefined}>
       <Icon name={props.entry.icon} />
       <span>{props.entry.text}</span>
     </a>
@@ -164,7 +168,7 @@ export function App(): JSX.Element {
   bindKeys([
     { keys: 'mod+k', what: 'Search everything', run: openPalette },
     { keys: '/', what: 'Search everything', run: openPalette },
-    ...ENTRIES.map((entry) => ({ keys: entry.keys, what: `Go to ${entry.text}`, run: () => navigate(entry.href) })),
+    ...ENTRIES.map((entry) => ({ keys: entry.keys, what: `Go to ${entry.text}`, run: () => navigate(entry.href === '/explore' ? `/explore${explored()}` : entry.href) })),
     { keys: '[', what: 'Fold or unfold the side bar', run: () => setFolded(!folded()) },
     { keys: 'j', what: 'Next row', run: () => walkRows(1) },
     { keys: 'k', what: 'Previous row', run: () => walkRows(-1) },
@@ -183,6 +187,9 @@ export function App(): JSX.Element {
       return found;
     }
   };
+  createEffect(() => {
+    if (path() === '/explore') setExplored(search());
+  });
   setTimeout(() => void loadExplore(), 1500);
   return (
     <div class="app">

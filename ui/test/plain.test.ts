@@ -16,7 +16,7 @@ import { fromRegistry, fromTargets, judge, ordered, type HealthEntry, type Servi
 import { paths, spanOf } from '../src/plain/spark.ts';
 import { EMPTY, extend, nextAsk } from '../src/plain/tail.ts';
 import { filterTargets, poolsOf, safeHref, type Target } from '../src/plain/target.ts';
-import { chooseDisk, joined, partQueries, readFacts, tilesOf } from '../src/plain/tile.ts';
+import { behind, chooseDisk, joined, partQueries, readFacts, tilesOf } from '../src/plain/tile.ts';
 import { describe as describeRange, parseTyped, resolve, resolveEnd, shift, zoomOut } from '../src/plain/time_range.ts';
 import { guessUnit } from '../src/plain/unit_guess.ts';
 
@@ -220,6 +220,7 @@ describe('tiles', () => {
     assert.equal(chooseDisk(facts.disks.slice(0, 1))?.mountpoint, '/');
     assert.equal(chooseDisk([]), null);
   });
+  it('knows when a line has stopped', () => assert.deepEqual([behind(line(1), 20, 1), behind(line(1), 62, 5), behind(null, 9, 1)], [null, 60, null]));
   it('grades and falls back to disk time without pressure', () => {
     const tiles = tilesOf(new Map([['cpu', line(0.95)], ['busy', line(0.1)]]), { memory: null, cores: 2, bootS: null, disks: [] }, subject);
     assert.deepEqual(tiles.map((tile) => tile.id), ['cpu', 'memory', 'load', 'disk', 'network', 'busy']);

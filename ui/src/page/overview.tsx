@@ -20,7 +20,7 @@ import { exploreHref } from '../plain/explore_state.ts';
 import { counted, format, grouped, parseValue } from '../plain/number.ts';
 import { judge, ordered } from '../plain/service.ts';
 import { EMPTY, extend, nextAsk, type Line } from '../plain/tail.ts';
-import { chooseDisk, factQuery, GRADE_WORD, joined, NO_FACTS, partQueries, readFacts, tilesOf, type Subject, type Tile } from '../plain/tile.ts';
+import { behind, chooseDisk, factQuery, GRADE_WORD, joined, NO_FACTS, partQueries, readFacts, tilesOf, type Subject, type Tile } from '../plain/tile.ts';
 
 const WINDOWS = [{ text: 'last 5 min', s: 300 }, { text: 'last 15 min', s: 900 }, { text: 'last 1 h', s: 3600 }, { text: 'last 6 h', s: 21_600 }, { text: 'last 24 h', s: 86_400 }];
 const DEFAULT_WINDOW_S = 900;
@@ -65,14 +65,14 @@ export function OverviewPage(): JSX.Element {
           </div>
           <Show when={page.data()} fallback={<Waiting />}>
             {(known) => (
-              <Show when={known().services.length > 0} fallback={<Empty title="No service is registered yet"><p>Services appear here as soon as one registers itself, or the configuration names a target.</p></Empty>}>
+              <Show when={known().services.length > 0} fallback={<Empty title={known().server.registry ? 'No service is registered yet' : 'Discovery has found no service'}><p>{known().server.registry ? 'Services appear here as soon as one registers itself.' : 'Services appear here as soon as a job of the configuration finds targets.'}</p></Empty>}>
                 <ServiceTable services={ordered(known().services).slice(0, SERVICES_SHOWN)} />
               </Show>
             )}
           </Show>
         </section>
         <div class="cols">
-          <Ports page={page.data()} />
+          <Show when={page.data()?.server.registry !== false || (page.data()?.ports.length ?? 0) > 0}><Ports page={page.data()} /></Show>
           <Process page={page.data()} />
         </div>
       </main>
@@ -213,17 +213,18 @@ function Counts(props: { page: Overview | undefined }): JSX.Element {
 }
 
 function TileBox(props: { tile: Tile; fromS: number; toS: number; stepS: number; silent: boolean; windowS: number }): JSX.Element {
-  const tone = () => (props.tile.grade === 'ok' ? '' : props.tile.grade);
+  const late = () => behind(props.tile.line, props.toS, props.stepS);
+  const tone = () => (late() !== null || props.tile.grade === 'ok' ? '' : props.tile.grade);
   return (
     <a class="panel tile" data-page data-tile={props.tile.id} href={to(exploreHref(props.tile.query, { from: `now-${props.windowS}s`, to: 'now' }))}>
       <span class="tile-label">
         <span>{props.tile.title}</span>
         <span class={`tile-note ${tone()}`}>
-          <Show when={props.tile.grade !== 'ok'}><span aria-hidden="true">▲ </span><span class="sr">{GRADE_WORD[props.tile.grade]}, </span></Show>
-          {props.tile.note}
+          <Show when={tone() !== ''}><span aria-hidden="true">▲ </span><span class="sr">{GRADE_WORD[props.tile.grade]}, </span></Show>
+          <Show when={late()} fallback={props.tile.note}>{(age) => <>○ {roughDuration(age() * 1000)} old</>}</Show>
         </span>
       </span>
-      <span class="tile-value">
+      <span class="tile-value" classList={{ muted: late() !== null }}>
         <Show when={props.tile.value} fallback={<span class="muted">{props.silent ? '–' : '…'}</span>}>
           {(value) => <>{value().text}<span class="unit">{value().unit}</span></>}
         </Show>

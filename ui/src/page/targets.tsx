@@ -4,8 +4,8 @@ import { createMemo, createSignal, For, Show, type JSX } from 'solid-js';
 import { to } from '../base.ts';
 import '../style/targets.css';
 import { bindKeys } from '../keys.ts';
-import { createPoll } from '../poll.ts';
-import { targets } from '../prometheus.ts';
+import { createPoll, type Poll } from '../poll.ts';
+import { targets, type Targets } from '../prometheus.ts';
 import { navigate, search } from '../route.ts';
 import { Bar } from '../part/bar.tsx';
 import { Ago, Empty, LabelList, Problem, StateMark, StateToggle, Waiting } from '../part/mark.tsx';
@@ -19,6 +19,9 @@ import { countStates, filterTargets, poolsOf, safeHref, type DroppedTarget, type
 
 const HEALTHS: readonly { health: Health; state: State; word: string }[] = [{ health: 'up', state: 'ok', word: 'up' }, { health: 'down', state: 'crit', word: 'down' }, { health: 'unknown', state: 'unknown', word: 'not visited yet' }];
 const EVERY_MS = 5000;
+/** Half a kilobyte a target: a long list is asked for less often. */
+const MANY = 1000;
+const SLOW_MS = 20_000;
 /** Dropped targets shown at once: discovery may drop tens of thousands. */
 const DROPPED_SHOWN = 500;
 
@@ -29,7 +32,7 @@ type Row =
 const stateOf = (health: Health): State => HEALTHS.find((one) => one.health === health)?.state ?? 'unknown';
 
 export function TargetsPage(): JSX.Element {
-  const page = createPoll(() => 'targets', (_, signal) => targets('active', signal), () => EVERY_MS);
+  const page: Poll<Targets> = createPoll(() => 'targets', (_, signal) => targets('active', signal), () => ((page.data()?.activeTargets.length ?? 0) > MANY ? SLOW_MS : EVERY_MS));
   const params = createMemo(() => new URLSearchParams(search()));
   const text = () => params().get('q') ?? params().get('search') ?? '';
   const pool = () => params().get('pool') ?? '';

@@ -101,6 +101,14 @@ export interface Tile {
   readonly query: string;
 }
 
+/** Seconds by which a line's end lies behind `nowS`, when that is more than its rhythm explains; else null. */
+export function behind(line: Line | null, nowS: number, stepS: number): number | null {
+  const last = line?.times[line.times.length - 1];
+  if (last === undefined) return null;
+  const age = nowS - last;
+  return age > Math.max(30, stepS * 3) ? age : null;
+}
+
 const newest = (line: Line | undefined): number | null => line?.values[line.values.length - 1] ?? null;
 
 function grade(value: number | null, warn: number, crit: number): Grade {
