@@ -1,75 +1,50 @@
-//! The HTTP API about targets: `/api/v1/targets`, `/targets/metadata`, `/scrape_pools`, `/metadata`, as Prometheus 3.14
-//! answers them. The binary mounts [`routes`] beside the query API.
+//! `/api/v1/targets`, `/api/v1/scrape_pools`, `/api/v1/targets/metadata`: the pools as Prometheus shows them.
+//!
+//! Bodies are those of Prometheus 3.14: `{"status":"success","data":…}`, times in RFC 3339 with nanoseconds.
+//! Limits: one answer holds every target; it is written from copies, no lock is held while it is sent.
 
-use crate::manager::Manager;
-use crate::target::Target;
+use crate::pool::{Pools, Shown};
+use crate::scrape_loop::Health;
+use axum::Json;
 use axum::Router;
-use axum::extract::{RawQuery, State};
-use axum::http::{StatusCode, header};
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use model::duration::format_duration;
-use model::{Labels, Matcher, Metadata, Millis};
-use net::client::Url;
+use model::rfc3339;
+use model::{Labels, Matcher, Timestamp};
 use net::form::Params;
-use serde::ser::{Serialize, SerializeMap, Serializer};
-use std::collections::{BTreeMap, BTreeSet};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// Reads a series selector: the query language's parser, given by the binary.
-pub type ParseSelector = Arc<dyn Fn(&str) -> Result<Vec<Matcher>, String> + Send + Sync>;
-
-/// What the handlers need.
+/// What the routes need.
 #[derive(Clone)]
 pub struct Api {
-    /// The pools.
-    pub manager: Manager,
-    /// Reads `match_target`.
-    pub parse_selector: ParseSelector,
-    /// How this server is reached from elsewhere: replaces `localhost` in the addresses shown.
-    pub external_url: Url,
-    /// The port it listens on.
-    pub port: u16,
+    pools: Arc<Pools>,
+    external_url: Arc<str>,
+    matchers: MatcherParser,
 }
 
-/// The routes, under their full paths.
-pub fn routes(api: Api) -> Router {
+/// Reads a series selector into matchers; PromQL is somebody else's business.
+pub type MatcherParser = Arc<dyn Fn(&str) -> Result<Vec<Matcher>, String> + Send + Sync>;
+
+/// The routes. `external_url` is how the world reaches this server: loopback targets are shown under its host.
+pub fn routes(pools: Arc<Pools>, external_url: &str, matchers: MatcherParser) -> Router {
+    let api = Api { pools, external_url: Arc::from(external_url), matchers };
     Router::new()
         .route("/api/v1/targets", get(targets))
-        .route("/api/v1/targets/metadata", get(target_metadata))
+        .route("/api/v1/targets/metadata", get(targets_metadata))
         .route("/api/v1/scrape_pools", get(scrape_pools))
-        .route("/api/v1/metadata", get(metadata))
         .with_state(api)
 }
 
-#[derive(serde::Serialize)]
-struct Answer<T> {
-    status: &'static str,
-    data: T,
-}
-
-#[derive(serde::Serialize)]
-struct Refused<'a> {
-    status: &'static str,
-    #[serde(rename = "errorType")]
-    error_type: &'a str,
-    error: &'a str,
-}
-
-#[derive(serde::Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct TargetList<'a> {
-    active_targets: Vec<ActiveTarget>,
-    dropped_targets: Vec<DroppedTarget>,
-    dropped_target_counts: Option<BTreeMap<&'a str, usize>>,
-}
-
-#[derive(serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ActiveTarget {
-    discovered_labels: LabelMap,
-    labels: LabelMap,
+struct Active {
+    discovered_labels: BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
     scrape_pool: String,
     scrape_url: String,
     global_url: String,
@@ -81,233 +56,116 @@ struct ActiveTarget {
     scrape_timeout: String,
 }
 
-#[derive(serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-struct DroppedTarget {
-    discovered_labels: LabelMap,
-    scrape_pool: String,
+fn map(labels: &Labels) -> BTreeMap<String, String> {
+    labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-#[derive(serde::Serialize)]
-struct TargetMetadata {
-    target: LabelMap,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    metric: String,
-    #[serde(flatten)]
-    metadata: FamilyMetadata,
-}
-
-#[derive(serde::Serialize, PartialEq, Eq, PartialOrd, Ord)]
-struct FamilyMetadata {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    help: String,
-    unit: String,
-}
-
-impl From<&Metadata> for FamilyMetadata {
-    fn from(metadata: &Metadata) -> Self {
-        FamilyMetadata { kind: metadata.kind.as_str(), help: metadata.help.clone(), unit: metadata.unit.clone() }
-    }
-}
-
-/// Labels as a JSON object.
-struct LabelMap(Labels);
-
-impl Serialize for LabelMap {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (name, value) in &self.0 {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
-}
-
-fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    match serde_json::to_vec(body) {
-        Ok(bytes) => (status, [(header::CONTENT_TYPE, "application/json")], bytes).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
-    }
-}
-
-fn success(data: impl Serialize) -> Response {
-    json(StatusCode::OK, &Answer { status: "success", data })
-}
-
-fn refused(status: StatusCode, error_type: &str, error: &str) -> Response {
-    json(status, &Refused { status: "error", error_type, error })
-}
-
-fn params(query: &Option<String>) -> Params {
-    Params::parse(query.as_deref().unwrap_or("").as_bytes())
-}
-
-async fn targets(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
-    let params = params(&query);
+async fn targets(State(api): State<Api>, params: Params) -> Response {
     let state = params.get("state").to_ascii_lowercase();
-    let shows = |kind: &str| state.is_empty() || state == "any" || state == kind;
-    let pool = params.get("scrapePool");
-    let jobs = api.manager.jobs();
-    let jobs: Vec<_> = jobs.iter().filter(|(name, _)| pool.is_empty() || pool == name).collect();
-    let mut list = TargetList { active_targets: Vec::new(), dropped_targets: Vec::new(), dropped_target_counts: None };
-    if shows("active") {
-        for (name, job) in &jobs {
-            list.active_targets.extend(job.active().iter().map(|target| active(name, target, &api)));
-        }
+    let pool = Some(params.get("scrapePool")).filter(|pool| !pool.is_empty());
+    let (active, dropped) = match state.as_str() {
+        "active" => (true, false),
+        "dropped" => (false, true),
+        _ => (true, true),
+    };
+    let mut data = json!({ "activeTargets": [], "droppedTargets": [], "droppedTargetCounts": Value::Null });
+    if active {
+        let shown = api.pools.active(pool).into_iter().map(|one| active_target(one, &api.external_url));
+        data["activeTargets"] = json!(shown.collect::<Vec<_>>());
     }
-    if shows("dropped") {
-        let mut counts = BTreeMap::new();
-        for (name, job) in &jobs {
-            let dropped = job.dropped();
-            counts.insert(name.as_str(), dropped.count);
-            list.dropped_targets.extend(
-                dropped
-                    .listed
-                    .into_iter()
-                    .map(|labels| DroppedTarget { discovered_labels: LabelMap(labels), scrape_pool: name.clone() }),
-            );
-        }
-        list.dropped_target_counts = Some(counts);
+    let by_pool = api.pools.dropped(pool);
+    if dropped {
+        let each = by_pool.iter().flat_map(|(pool, own)| {
+            own.dropped.iter().map(move |labels| json!({ "discoveredLabels": map(labels), "scrapePool": pool }))
+        });
+        data["droppedTargets"] = json!(each.collect::<Vec<_>>());
+        data["droppedTargetCounts"] =
+            json!(by_pool.iter().map(|(pool, own)| (pool.clone(), own.count)).collect::<BTreeMap<_, _>>());
     }
-    success(list)
+    success(data)
 }
 
-fn active(pool: &str, target: &Target, api: &Api) -> ActiveTarget {
-    let status = target.status();
-    let length = |length: Duration| format_duration(Millis(i64::try_from(length.as_millis()).unwrap_or(i64::MAX)));
-    ActiveTarget {
-        discovered_labels: LabelMap(target.discovered()),
-        labels: LabelMap(target.labels.clone()),
-        scrape_pool: pool.to_owned(),
+fn active_target(one: Shown, external_url: &str) -> Active {
+    let Shown { pool, target, state } = one;
+    Active {
+        discovered_labels: map(&target.discovered),
+        labels: map(&target.labels),
+        scrape_pool: pool,
         scrape_url: target.url.to_string(),
-        global_url: global_url(&target.url, &api.external_url, api.port),
-        last_error: status.last_error,
-        last_scrape: status.last_scrape.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), model::rfc3339::format),
-        last_scrape_duration: status.last_duration.as_secs_f64(),
-        health: status.health.as_str(),
-        scrape_interval: length(target.interval),
-        scrape_timeout: length(target.timeout),
+        global_url: global_url(&target.url, external_url),
+        last_error: state.last_error,
+        last_scrape: state.last_scrape.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), shown_time),
+        last_scrape_duration: state.last_duration.as_secs_f64(),
+        health: match state.health {
+            Health::Unknown => "unknown",
+            Health::Up => "up",
+            Health::Down => "down",
+        },
+        scrape_interval: crate::config::shown(target.interval),
+        scrape_timeout: crate::config::shown(target.timeout),
     }
 }
 
-/// The URL of a target as others reach it: a loopback host becomes this server's own name, and its whole address where
-/// the target is this server.
-fn global_url(url: &Url, external: &Url, port: u16) -> String {
+fn shown_time(at: Timestamp) -> String {
+    rfc3339::format(at)
+}
+
+/// A loopback address means nothing to the reader of the page: show it under the host the page was reached by.
+fn global_url(url: &net::client::Url, external_url: &str) -> String {
     let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    let Some(target_port) = url.port().filter(|_| loopback) else { return url.to_string() };
-    let mut global = url.clone();
-    // setting parts of one http URL from another cannot fail
-    let _ = global.set_host(external.host_str());
-    if target_port == port {
-        let _ = global.set_scheme(external.scheme());
-        let _ = global.set_port(external.port());
+    let external = net::client::Url::parse(external_url).ok();
+    let mut shown = url.clone();
+    if let (true, Some(host)) = (loopback, external.as_ref().and_then(|external| external.host_str())) {
+        let _ = shown.set_host(Some(host));
     }
-    global.to_string()
+    shown.to_string()
 }
 
 async fn scrape_pools(State(api): State<Api>) -> Response {
-    #[derive(serde::Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Pools {
-        scrape_pools: Vec<String>,
-    }
-    success(Pools { scrape_pools: api.manager.jobs().into_iter().map(|(name, _)| name).collect() })
+    success(json!({ "scrapePools": api.pools.names() }))
 }
 
-/// `limit` and its kind: -1, or not given, is none.
-fn limit(params: &Params, name: &str) -> Result<usize, Box<Response>> {
-    match params.get(name) {
-        "" => Ok(usize::MAX),
+async fn targets_metadata(State(api): State<Api>, params: Params) -> Response {
+    let limit = match params.get("limit") {
+        "" => usize::MAX,
         text => match text.parse::<i64>() {
-            Ok(number) => Ok(usize::try_from(number).unwrap_or(usize::MAX)),
-            Err(_) => Err(Box::new(refused(StatusCode::BAD_REQUEST, "bad_data", &format!("{name} must be a number")))),
+            Ok(limit) if limit < 0 => usize::MAX,
+            Ok(limit) => usize::try_from(limit).unwrap_or(usize::MAX),
+            Err(_) => return bad_data("limit must be a number"),
         },
-    }
-}
-
-async fn target_metadata(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
-    let params = params(&query);
-    let limit = match limit(&params, "limit") {
-        Ok(limit) => limit,
-        Err(response) => return *response,
     };
     let matchers = match params.get("match_target") {
         "" => Vec::new(),
-        selector => match (api.parse_selector)(selector) {
+        selector => match (api.matchers)(selector) {
             Ok(matchers) => matchers,
-            Err(error) => return refused(StatusCode::BAD_REQUEST, "bad_data", &error),
+            Err(error) => return bad_data(&error),
         },
     };
     let metric = params.get("metric");
     let mut found = Vec::new();
-    for (_, job) in api.manager.jobs() {
-        for target in job.active() {
-            if !matchers.iter().all(|matcher| matcher.matches_labels(&target.labels)) {
-                continue;
+    for one in api.pools.active(None) {
+        if !matchers.iter().all(|matcher| matcher.matches_labels(&one.target.labels)) {
+            continue;
+        }
+        for (name, said) in one.state.families.iter().filter(|(name, _)| metric.is_empty() || *name == metric) {
+            if found.len() >= limit {
+                break;
             }
-            let metadata = target.metadata();
-            let entry = |name: &str, metadata: &Metadata| TargetMetadata {
-                target: LabelMap(target.labels.clone()),
-                metric: name.to_owned(),
-                metadata: metadata.into(),
-            };
+            let mut entry = json!({ "target": map(&one.target.labels), "type": said.kind.as_str(), "help": said.help, "unit": said.unit });
             if metric.is_empty() {
-                let mut all: Vec<_> = metadata.iter().collect();
-                all.sort_by_key(|(name, _)| *name);
-                let room = limit - found.len().min(limit);
-                found.extend(all.into_iter().take(room).map(|(name, metadata)| entry(name, metadata)));
-            } else if let Some(known) = metadata.get(metric).filter(|_| found.len() < limit) {
-                found.push(entry("", known));
+                entry["metric"] = json!(name);
             }
+            found.push(entry);
         }
     }
-    if found.is_empty() {
-        return refused(StatusCode::NOT_FOUND, "not_found", "specified metadata not found");
-    }
-    success(found)
+    success(json!(found))
 }
 
-async fn metadata(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
-    let params = params(&query);
-    let limits = limit(&params, "limit").and_then(|all| Ok((all, limit(&params, "limit_per_metric")?)));
-    let (limit, per_metric) = match limits {
-        Ok(limits) => limits,
-        Err(response) => return *response,
-    };
-    let per_metric = if per_metric == 0 { usize::MAX } else { per_metric };
-    let metric = params.get("metric");
-    let mut families: BTreeMap<String, BTreeSet<FamilyMetadata>> = BTreeMap::new();
-    for (_, job) in api.manager.jobs() {
-        for target in job.active() {
-            for (name, known) in target.metadata().iter() {
-                if !metric.is_empty() && metric != name {
-                    continue;
-                }
-                let set = families.entry(name.to_owned()).or_default();
-                if set.len() < per_metric {
-                    set.insert(known.into());
-                }
-            }
-        }
-    }
-    success(families.into_iter().take(limit).collect::<BTreeMap<_, _>>())
+fn success(data: Value) -> Response {
+    Json(json!({ "status": "success", "data": data })).into_response()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn loopback_becomes_the_servers_own_name() {
-        let external = Url::parse("https://mon.example:8443/prom").expect("a URL");
-        for (url, expected) in [
-            ("http://127.0.0.1:9100/metrics", "http://mon.example:9100/metrics"),
-            ("http://localhost:9090/metrics?a=b", "https://mon.example:8443/metrics?a=b"),
-            ("http://[::1]:9100/m", "http://mon.example:9100/m"),
-            ("http://host:9100/m", "http://host:9100/m"),
-        ] {
-            assert_eq!(global_url(&Url::parse(url).expect("a URL"), &external, 9090), expected);
-        }
-    }
+fn bad_data(error: &str) -> Response {
+    let body = json!({ "status": "error", "errorType": "bad_data", "error": error });
+    (StatusCode::BAD_REQUEST, Json(body)).into_response()
 }

@@ -1,425 +1,447 @@
-//! The configuration of one scrape job, without its discovery blocks, and the `global` keys that are its defaults.
+//! One `scrape_config`, as written and as resolved.
 //!
-//! ```text
-//! ScrapeBlock (what the file says, every key optional) ─ resolve(GlobalScrape) ─► ScrapeConfig (typed, cheap to clone)
-//! ```
-//!
-//! The binary composes a job of this block and discovery's: its visitor offers each key to [`ScrapeBlock::take`] and to
-//! discovery, and refuses what neither knows, at the key's place.
-//! Every key of Prometheus 3.14 is known. [`NOT_DONE`] lists those that are not obeyed yet and what happens instead; a test
-//! reads the table. Defaults are the original's, but for `body_size_limit` (settled 19).
+//! [`ScrapeBlock`] holds every key of Prometheus 3.14; unknown ones are refused by serde with their place. The discovery
+//! blocks belong to another crate, so their types are parameters: the binary puts them in. [`ScrapeBlock::resolve`] takes
+//! over the global defaults, checks what the original checks, in its words, and lists what is known and not done yet.
+//! A job that needs TLS, credentials or a proxy is never visited without them: [`JobConfig::unserved`] says why it is down.
 
-mod rule;
-
-pub use rule::{RuleBlock, Rules};
-
-use model::duration::{parse_bytes, parse_duration};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use model::duration::{format_duration, parse_bytes, parse_duration};
+use model::relabel::{Action, Rule, RuleText};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
-use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
-use thiserror::Error;
 
-/// The largest body taken where the file says nothing: 256 MB.
-pub const BODY_SIZE_LIMIT_DEFAULT: u64 = 256 << 20;
+/// Largest scrape body where the configuration says nothing (settled 19: the original has no limit).
+pub const BODY_SIZE_LIMIT: u64 = 256 << 20;
 
-/// A block that cannot be obeyed; the original's words.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{0}")]
-pub struct ConfigError(pub String);
-
-/// What happens where a key is not obeyed yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Instead {
-    /// The job's targets are down and say why: scraping without it would be wrong.
-    TargetsDown,
-    /// One warning at start.
-    Warns,
-}
-
-/// Keys that are known and not obeyed yet.
-pub const NOT_DONE: &[(&str, Instead)] = &[
-    ("tls_config", Instead::TargetsDown),
-    ("basic_auth", Instead::TargetsDown),
-    ("authorization", Instead::TargetsDown),
-    ("oauth2", Instead::TargetsDown),
-    ("bearer_token", Instead::TargetsDown),
-    ("bearer_token_file", Instead::TargetsDown),
-    ("proxy_url", Instead::TargetsDown),
-    ("proxy_from_environment", Instead::TargetsDown),
-    ("proxy_connect_header", Instead::TargetsDown),
-    ("http_headers", Instead::TargetsDown),
-    ("no_proxy", Instead::Warns),
-    ("scrape_protocols", Instead::Warns),
-    ("scrape_failure_log_file", Instead::Warns),
-    ("scrape_native_histograms", Instead::Warns),
-    ("always_scrape_classic_histograms", Instead::Warns),
-    ("convert_classic_histograms_to_nhcb", Instead::Warns),
-    ("native_histogram_bucket_limit", Instead::Warns),
-    ("native_histogram_min_bucket_factor", Instead::Warns),
-    ("metric_name_escaping_scheme", Instead::Warns),
-];
-
-/// Declares a block of optional keys that are read one at a time.
-macro_rules! block {
-    ($(#[$doc:meta])* $name:ident { $($key:ident: $kind:ty),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, Default)]
-        #[expect(missing_docs, reason = "the original's keys, under their names")]
-        pub struct $name { $(pub $key: Option<$kind>,)* }
-
-        impl $name {
-            /// Every key of the block.
-            pub const KEYS: &'static [&'static str] = &[$(stringify!($key)),*];
-
-            /// Reads the value of `key` if it is one of this block's; false leaves the value unread.
-            pub fn take<'de, M: MapAccess<'de>>(&mut self, key: &str, map: &mut M) -> Result<bool, M::Error> {
-                match key {
-                    $(stringify!($key) => self.$key = map.next_value()?,)*
-                    _ => return Ok(false),
-                }
-                Ok(true)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Keys;
-                impl<'de> Visitor<'de> for Keys {
-                    type Value = $name;
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str("a mapping")
-                    }
-                    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<$name, M::Error> {
-                        let mut block = $name::default();
-                        while let Some(key) = map.next_key::<String>()? {
-                            if !block.take(&key, &mut map)? {
-                                return Err(serde::de::Error::unknown_field(&key, $name::KEYS));
-                            }
-                        }
-                        Ok(block)
-                    }
-                }
-                deserializer.deserialize_map(Keys)
-            }
-        }
-    };
-}
-
-block! {
-    /// One entry of `scrape_configs` as written, without discovery blocks.
-    ScrapeBlock {
-        job_name: String, honor_labels: bool, honor_timestamps: bool, track_timestamps_staleness: bool,
-        params: BTreeMap<String, Vec<String>>, scrape_interval: String, scrape_timeout: String,
-        scrape_protocols: Vec<String>, fallback_scrape_protocol: String, scrape_native_histograms: bool,
-        always_scrape_classic_histograms: bool, convert_classic_histograms_to_nhcb: bool,
-        scrape_failure_log_file: String, metrics_path: String, scheme: String, enable_compression: bool,
-        body_size_limit: String, sample_limit: u64, target_limit: u64, label_limit: u64, label_name_length_limit: u64,
-        label_value_length_limit: u64, native_histogram_bucket_limit: u64, native_histogram_min_bucket_factor: f64,
-        keep_dropped_targets: u64, metric_name_validation_scheme: String, metric_name_escaping_scheme: String,
-        extra_scrape_metrics: bool, relabel_configs: Vec<Option<RuleBlock>>,
-        metric_relabel_configs: Vec<Option<RuleBlock>>, basic_auth: IgnoredAny, authorization: IgnoredAny,
-        oauth2: IgnoredAny, bearer_token: IgnoredAny, bearer_token_file: IgnoredAny, tls_config: IgnoredAny,
-        follow_redirects: bool, enable_http2: bool, proxy_url: IgnoredAny, no_proxy: IgnoredAny,
-        proxy_from_environment: bool, proxy_connect_header: IgnoredAny, http_headers: IgnoredAny,
-    }
-}
-
-block! {
-    /// The keys of `global` that are defaults of every job.
-    GlobalBlock {
-        scrape_interval: String, scrape_timeout: String, scrape_protocols: Vec<String>,
-        scrape_failure_log_file: String, body_size_limit: String, sample_limit: u64, target_limit: u64,
-        label_limit: u64, label_name_length_limit: u64, label_value_length_limit: u64, keep_dropped_targets: u64,
-        metric_name_validation_scheme: String, metric_name_escaping_scheme: String, scrape_native_histograms: bool,
-        convert_classic_histograms_to_nhcb: bool, always_scrape_classic_histograms: bool, extra_scrape_metrics: bool,
-    }
-}
-
-/// The defaults of every job, resolved.
+/// `global`, as far as scraping reads it; the owner of the file passes the rest by.
 #[derive(Clone, Debug, PartialEq)]
-pub struct GlobalScrape {
-    /// How often a target is visited; 1 m.
-    pub interval: Duration,
-    /// How long a visit may take; 10 s, no longer than `interval`.
-    pub timeout: Duration,
-    /// Limits; 0 is none.
-    pub limits: Limits,
-    /// Dropped targets shown by the API; 0 is all of them, up to [`crate::pool::DROPPED_MAX`].
+pub struct GlobalDefaults {
+    /// `scrape_interval`
+    pub scrape_interval: Duration,
+    /// `scrape_timeout`
+    pub scrape_timeout: Duration,
+    /// `body_size_limit`; 0: [`BODY_SIZE_LIMIT`]
+    pub body_size_limit: u64,
+    /// `sample_limit`
+    pub sample_limit: u64,
+    /// `target_limit`
+    pub target_limit: u64,
+    /// `label_limit`
+    pub label_limit: u64,
+    /// `label_name_length_limit`
+    pub label_name_length_limit: u64,
+    /// `label_value_length_limit`
+    pub label_value_length_limit: u64,
+    /// `keep_dropped_targets`
     pub keep_dropped_targets: u64,
-    /// Only names every version of Prometheus accepts.
-    pub legacy_names: bool,
-    /// Three more series per target about its limits.
-    pub extra_metrics: bool,
-    /// Keys given that are not obeyed yet.
-    pub not_done: Vec<&'static str>,
+    /// `extra_scrape_metrics`
+    pub extra_scrape_metrics: bool,
 }
 
-impl Default for GlobalScrape {
+impl Default for GlobalDefaults {
     fn default() -> Self {
-        GlobalScrape {
-            interval: Duration::from_secs(60),
-            timeout: Duration::from_secs(10),
-            limits: Limits { body_size: BODY_SIZE_LIMIT_DEFAULT, ..Limits::default() },
+        GlobalDefaults {
+            scrape_interval: Duration::from_secs(60),
+            scrape_timeout: Duration::from_secs(10),
+            body_size_limit: 0,
+            sample_limit: 0,
+            target_limit: 0,
+            label_limit: 0,
+            label_name_length_limit: 0,
+            label_value_length_limit: 0,
             keep_dropped_targets: 0,
-            legacy_names: false,
-            extra_metrics: false,
-            not_done: Vec::new(),
+            extra_scrape_metrics: false,
         }
     }
 }
 
-/// What a target may send; 0 is no limit. Beyond a limit the whole visit fails.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of a body, inflated.
-    pub body_size: u64,
-    /// Samples after metric relabelling.
-    pub samples: u64,
-    /// Targets of the job; with more all of them are down.
-    pub targets: u64,
-    /// Labels of a series.
-    pub labels: u64,
-    /// Bytes of a label's name.
-    pub label_name_length: u64,
-    /// Bytes of a label's value.
-    pub label_value_length: u64,
+/// One entry of `relabel_configs`, as written.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the original's keys; their meaning stands at model::relabel")]
+pub struct RelabelBlock {
+    pub source_labels: Option<Vec<String>>,
+    pub separator: Option<String>,
+    pub target_label: Option<String>,
+    pub regex: Option<String>,
+    pub modulus: Option<u64>,
+    pub replacement: Option<String>,
+    pub action: Option<String>,
 }
 
-/// One job, resolved.
+impl RelabelBlock {
+    fn text(&self) -> Result<RuleText, String> {
+        let default = RuleText::default();
+        let given = |value: &Option<String>, default: String| value.clone().unwrap_or(default);
+        Ok(RuleText {
+            source_labels: self.source_labels.clone().unwrap_or_default(),
+            separator: given(&self.separator, default.separator),
+            regex: given(&self.regex, default.regex),
+            modulus: self.modulus.unwrap_or(0),
+            target_label: given(&self.target_label, default.target_label),
+            replacement: given(&self.replacement, default.replacement),
+            action: self.action.as_deref().map_or(Ok(Action::Replace), Action::parse).map_err(|e| e.to_string())?,
+        })
+    }
+}
+
+/// Relabelling rules, compiled; two lists are equal when they were written the same.
+#[derive(Clone, Debug)]
+pub struct Rules(Arc<[Rule]>);
+
+impl Rules {
+    /// The rules in order.
+    pub fn list(&self) -> &[Rule] {
+        &self.0
+    }
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Rules(Arc::from([]))
+    }
+}
+
+impl PartialEq for Rules {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.0.iter().zip(other.0.iter()).all(|(a, b)| a.text() == b.text())
+    }
+}
+
+/// Resolves a list of relabelling rules.
+pub fn resolve_relabel(blocks: Option<&[Option<RelabelBlock>]>) -> Result<Rules, String> {
+    let mut rules = Vec::new();
+    for block in blocks.unwrap_or_default() {
+        let block = block.as_ref().ok_or("empty or null relabeling rule")?;
+        rules.push(Rule::new(block.text()?).map_err(|e| e.to_string())?);
+    }
+    Ok(Rules(Arc::from(rules)))
+}
+
+/// One `scrape_config`, as written. `S`, `F`, `C`: the blocks of static, file and Consul discovery.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the original's keys; their meaning stands at JobConfig")]
+pub struct ScrapeBlock<S, F, C> {
+    pub job_name: Option<String>,
+    pub honor_labels: Option<bool>,
+    pub honor_timestamps: Option<bool>,
+    pub track_timestamps_staleness: Option<bool>,
+    pub params: Option<BTreeMap<String, Option<Vec<String>>>>,
+    pub scrape_interval: Option<String>,
+    pub scrape_timeout: Option<String>,
+    pub scrape_protocols: Option<Vec<String>>,
+    pub fallback_scrape_protocol: Option<String>,
+    pub scrape_native_histograms: Option<bool>,
+    pub always_scrape_classic_histograms: Option<bool>,
+    pub convert_classic_histograms_to_nhcb: Option<bool>,
+    pub scrape_failure_log_file: Option<String>,
+    pub metrics_path: Option<String>,
+    pub scheme: Option<String>,
+    pub enable_compression: Option<bool>,
+    pub body_size_limit: Option<String>,
+    pub sample_limit: Option<u64>,
+    pub target_limit: Option<u64>,
+    pub label_limit: Option<u64>,
+    pub label_name_length_limit: Option<u64>,
+    pub label_value_length_limit: Option<u64>,
+    pub native_histogram_bucket_limit: Option<u64>,
+    pub native_histogram_min_bucket_factor: Option<f64>,
+    pub keep_dropped_targets: Option<u64>,
+    pub metric_name_validation_scheme: Option<String>,
+    pub metric_name_escaping_scheme: Option<String>,
+    pub extra_scrape_metrics: Option<bool>,
+    pub relabel_configs: Option<Vec<Option<RelabelBlock>>>,
+    pub metric_relabel_configs: Option<Vec<Option<RelabelBlock>>>,
+    // the HTTP client block
+    pub basic_auth: Option<IgnoredAny>,
+    pub authorization: Option<IgnoredAny>,
+    pub oauth2: Option<IgnoredAny>,
+    pub bearer_token: Option<IgnoredAny>,
+    pub bearer_token_file: Option<IgnoredAny>,
+    pub tls_config: Option<IgnoredAny>,
+    pub proxy_url: Option<String>,
+    pub no_proxy: Option<String>,
+    pub proxy_from_environment: Option<bool>,
+    pub proxy_connect_header: Option<IgnoredAny>,
+    pub http_headers: Option<IgnoredAny>,
+    pub follow_redirects: Option<bool>,
+    pub enable_http2: Option<bool>,
+    // discovery
+    pub static_configs: Option<Vec<Option<S>>>,
+    pub file_sd_configs: Option<Vec<Option<F>>>,
+    pub consul_sd_configs: Option<Vec<Option<C>>>,
+    pub aws_sd_configs: Option<IgnoredAny>,
+    pub azure_sd_configs: Option<IgnoredAny>,
+    pub digitalocean_sd_configs: Option<IgnoredAny>,
+    pub dns_sd_configs: Option<IgnoredAny>,
+    pub docker_sd_configs: Option<IgnoredAny>,
+    pub dockerswarm_sd_configs: Option<IgnoredAny>,
+    pub ec2_sd_configs: Option<IgnoredAny>,
+    pub eureka_sd_configs: Option<IgnoredAny>,
+    pub gce_sd_configs: Option<IgnoredAny>,
+    pub hetzner_sd_configs: Option<IgnoredAny>,
+    pub http_sd_configs: Option<IgnoredAny>,
+    pub ionos_sd_configs: Option<IgnoredAny>,
+    pub kubernetes_sd_configs: Option<IgnoredAny>,
+    pub kuma_sd_configs: Option<IgnoredAny>,
+    pub lightsail_sd_configs: Option<IgnoredAny>,
+    pub linode_sd_configs: Option<IgnoredAny>,
+    pub marathon_sd_configs: Option<IgnoredAny>,
+    pub nerve_sd_configs: Option<IgnoredAny>,
+    pub nomad_sd_configs: Option<IgnoredAny>,
+    pub oci_sd_configs: Option<IgnoredAny>,
+    pub openstack_sd_configs: Option<IgnoredAny>,
+    pub outscale_sd_configs: Option<IgnoredAny>,
+    pub ovhcloud_sd_configs: Option<IgnoredAny>,
+    pub puppetdb_sd_configs: Option<IgnoredAny>,
+    pub scaleway_sd_configs: Option<IgnoredAny>,
+    pub serverset_sd_configs: Option<IgnoredAny>,
+    pub stackit_sd_configs: Option<IgnoredAny>,
+    pub triton_sd_configs: Option<IgnoredAny>,
+    pub uyuni_sd_configs: Option<IgnoredAny>,
+    pub vultr_sd_configs: Option<IgnoredAny>,
+}
+
+/// A job, ready to run. Two equal ones need no reload.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ScrapeConfig {
-    /// The job's name, and the pool's.
-    pub job_name: String,
-    /// Labels in the body win over the target's own.
+pub struct JobConfig {
+    /// Name of the job; value of the label `job` unless relabelled.
+    pub name: String,
+    /// Whether the body's labels win over the target's.
     pub honor_labels: bool,
-    /// Times in the body are used.
+    /// Whether timestamps in the body are used.
     pub honor_timestamps: bool,
-    /// Series with times in the body get staleness markers too.
+    /// Whether series with their own timestamps get staleness markers.
     pub track_timestamps_staleness: bool,
-    /// Query parameters.
+    /// URL parameters.
     pub params: BTreeMap<String, Vec<String>>,
-    /// How often a target is visited.
+    /// Time between two visits.
     pub interval: Duration,
-    /// How long a visit may take.
+    /// Time a visit may take, all in all.
     pub timeout: Duration,
-    /// The path asked for.
+    /// Path of the URL.
     pub metrics_path: String,
     /// `http` or `https`.
     pub scheme: String,
     /// Whether gzip is asked for.
     pub compression: bool,
-    /// Limits.
-    pub limits: Limits,
-    /// As in [`GlobalScrape::keep_dropped_targets`].
-    pub keep_dropped_targets: u64,
-    /// As in [`GlobalScrape::legacy_names`].
-    pub legacy_names: bool,
-    /// As in [`GlobalScrape::extra_metrics`].
-    pub extra_metrics: bool,
-    /// A body without a usable `Content-Type` is read as text.
-    pub fallback_to_text: bool,
-    /// Redirects are followed.
+    /// Whether redirects are followed.
     pub follow_redirects: bool,
+    /// Whether a body without a known content type is read as text.
+    pub fallback_text: bool,
+    /// Largest body, after unpacking.
+    pub body_size_limit: u64,
+    /// Most samples of one visit after relabelling; 0: no limit.
+    pub sample_limit: u64,
+    /// Most targets of the job; 0: no limit.
+    pub target_limit: u64,
+    /// Most labels of a series; 0: no limit.
+    pub label_limit: u64,
+    /// Longest label name; 0: no limit.
+    pub label_name_length_limit: u64,
+    /// Longest label value; 0: no limit.
+    pub label_value_length_limit: u64,
+    /// Dropped targets remembered for the API; 0: 10 000.
+    pub keep_dropped_targets: u64,
+    /// Whether `scrape_timeout_seconds` and its like are written.
+    pub extra_metrics: bool,
     /// Rules for targets.
     pub relabel: Rules,
-    /// Rules for samples.
+    /// Rules for series.
     pub metric_relabel: Rules,
-    /// Why no target of the job is visited, if so.
-    pub refused: Option<String>,
-    /// One line each for what is not obeyed yet.
+    /// Why its targets are down without being visited.
+    pub unserved: Option<String>,
+}
+
+/// A resolved job with what must be said about it.
+#[derive(Debug)]
+pub struct Resolved {
+    /// The job.
+    pub job: JobConfig,
+    /// Lines for the log and the page: keys without effect yet.
     pub warnings: Vec<String>,
 }
 
-const PROTOCOLS: [&str; 5] =
-    ["OpenMetricsText0.0.1", "OpenMetricsText1.0.0", "PrometheusProto", "PrometheusText0.0.4", "PrometheusText1.0.0"];
+const PROTOCOLS: &[&str] =
+    &["PrometheusProto", "PrometheusText0.0.4", "PrometheusText1.0.0", "OpenMetricsText0.0.1", "OpenMetricsText1.0.0"];
 
-impl GlobalBlock {
-    /// Checks the keys; what is not given has the original's default.
-    pub fn resolve(&self) -> Result<GlobalScrape, ConfigError> {
-        let default = GlobalScrape::default();
-        let interval = duration(self.scrape_interval.as_deref(), "scrape_interval")?.unwrap_or(default.interval);
-        let timeout = match duration(self.scrape_timeout.as_deref(), "scrape_timeout")? {
-            Some(timeout) if timeout > interval => {
-                return Err(ConfigError("global scrape timeout greater than scrape interval".to_owned()));
-            }
-            Some(timeout) => timeout,
-            None => default.timeout.min(interval),
-        };
-        protocols(self.scrape_protocols.as_deref(), "for global config")?;
-        let mut not_done = Vec::new();
-        let mut note = |given: bool, key| not_done.extend(given.then_some(key));
-        note(self.scrape_protocols.is_some(), "scrape_protocols");
-        note(self.scrape_failure_log_file.is_some(), "scrape_failure_log_file");
-        note(self.scrape_native_histograms == Some(true), "scrape_native_histograms");
-        note(self.convert_classic_histograms_to_nhcb == Some(true), "convert_classic_histograms_to_nhcb");
-        note(self.always_scrape_classic_histograms == Some(true), "always_scrape_classic_histograms");
-        note(self.metric_name_escaping_scheme.is_some(), "metric_name_escaping_scheme");
-        Ok(GlobalScrape {
-            interval,
-            timeout,
-            limits: Limits {
-                body_size: body_size(self.body_size_limit.as_deref())?.unwrap_or(BODY_SIZE_LIMIT_DEFAULT),
-                samples: self.sample_limit.unwrap_or(0),
-                targets: self.target_limit.unwrap_or(0),
-                labels: self.label_limit.unwrap_or(0),
-                label_name_length: self.label_name_length_limit.unwrap_or(0),
-                label_value_length: self.label_value_length_limit.unwrap_or(0),
-            },
-            keep_dropped_targets: self.keep_dropped_targets.unwrap_or(0),
-            legacy_names: legacy_names(self.metric_name_validation_scheme.as_deref(), "global")?.unwrap_or(false),
-            extra_metrics: self.extra_scrape_metrics.unwrap_or(false),
-            not_done,
-        })
-    }
-}
-
-impl ScrapeBlock {
-    /// Checks the block; what is not given comes from `global`.
-    pub fn resolve(&self, global: &GlobalScrape) -> Result<ScrapeConfig, ConfigError> {
-        let job_name = self.job_name.clone().unwrap_or_default();
-        if job_name.is_empty() {
-            return Err(ConfigError("job_name is empty".to_owned()));
+impl<S, F, C> ScrapeBlock<S, F, C> {
+    /// Checks the block against the global defaults.
+    ///
+    /// # Errors
+    /// One line, in the original's words where it has them, naming the job.
+    pub fn resolve(&self, global: &GlobalDefaults) -> Result<Resolved, String> {
+        let name = self.job_name.clone().unwrap_or_default();
+        if name.is_empty() {
+            return Err("job_name is empty".to_owned());
         }
-        let named = |what: &str| ConfigError(format!("{what} for scrape config with job name \"{job_name}\""));
-        let interval = duration(self.scrape_interval.as_deref(), "scrape_interval")?.unwrap_or(global.interval);
-        let given = duration(self.scrape_timeout.as_deref(), "scrape_timeout")?;
-        if given.is_some_and(|timeout| timeout > interval) {
-            return Err(named("scrape timeout greater than scrape interval"));
-        }
-        let timeout = given.unwrap_or(global.timeout.min(interval));
-        protocols(self.scrape_protocols.as_deref(), &format!("for scrape config with job name \"{job_name}\""))?;
-        if let Some(word) = self.fallback_scrape_protocol.as_deref().filter(|word| !PROTOCOLS.contains(word)) {
-            return Err(named("invalid fallback_scrape_protocol")).map_err(|e| {
-                ConfigError(format!("{e}: unknown scrape protocol {word}, supported: [{}]", PROTOCOLS.join(" ")))
-            });
-        }
-        let scheme = self.scheme.clone().unwrap_or_else(|| "http".to_owned());
-        let (refused, warnings) = self.not_done(&scheme, global);
-        Ok(ScrapeConfig {
+        let in_job = |error: String| format!("scrape config with job name {name:?}: {error}");
+        let (interval, timeout) = self.times(global, &name)?;
+        self.check_protocols().map_err(in_job)?;
+        let job = JobConfig {
             honor_labels: self.honor_labels.unwrap_or(false),
             honor_timestamps: self.honor_timestamps.unwrap_or(true),
             track_timestamps_staleness: self.track_timestamps_staleness.unwrap_or(false),
-            params: self.params.clone().unwrap_or_default(),
+            params: self.params.iter().flatten().map(|(k, v)| (k.clone(), v.clone().unwrap_or_default())).collect(),
             interval,
             timeout,
             metrics_path: self.metrics_path.clone().unwrap_or_else(|| "/metrics".to_owned()),
-            scheme,
+            scheme: self.scheme().map_err(in_job)?,
             compression: self.enable_compression.unwrap_or(true),
-            limits: self.limits(&global.limits)?,
-            keep_dropped_targets: self.keep_dropped_targets.unwrap_or(global.keep_dropped_targets),
-            legacy_names: legacy_names(self.metric_name_validation_scheme.as_deref(), "scrape config")?
-                .unwrap_or(global.legacy_names),
-            extra_metrics: self.extra_scrape_metrics.unwrap_or(global.extra_metrics),
-            fallback_to_text: matches!(
+            follow_redirects: self.follow_redirects.unwrap_or(true),
+            fallback_text: matches!(
                 self.fallback_scrape_protocol.as_deref(),
                 Some("PrometheusText0.0.4" | "PrometheusText1.0.0")
             ),
-            follow_redirects: self.follow_redirects.unwrap_or(true),
-            relabel: Rules::resolve(self.relabel_configs.as_ref(), "target")?,
-            metric_relabel: Rules::resolve(self.metric_relabel_configs.as_ref(), "metric")?,
-            refused,
-            warnings,
-            job_name,
-        })
-    }
-
-    fn limits(&self, global: &Limits) -> Result<Limits, ConfigError> {
-        // the original's zero means "as global"
-        let or = |own: Option<u64>, global: u64| own.filter(|limit| *limit > 0).unwrap_or(global);
-        Ok(Limits {
-            body_size: or(body_size(self.body_size_limit.as_deref())?, global.body_size),
-            samples: or(self.sample_limit, global.samples),
-            targets: or(self.target_limit, global.targets),
-            labels: or(self.label_limit, global.labels),
-            label_name_length: or(self.label_name_length_limit, global.label_name_length),
-            label_value_length: or(self.label_value_length_limit, global.label_value_length),
-        })
-    }
-
-    /// Why the job is not scraped, and what it is warned about.
-    fn not_done(&self, scheme: &str, global: &GlobalScrape) -> (Option<String>, Vec<String>) {
-        let given = |key: &str| match key {
-            "tls_config" => self.tls_config.is_some(),
-            "basic_auth" => self.basic_auth.is_some(),
-            "authorization" => self.authorization.is_some(),
-            "oauth2" => self.oauth2.is_some(),
-            "bearer_token" => self.bearer_token.is_some(),
-            "bearer_token_file" => self.bearer_token_file.is_some(),
-            "proxy_url" => self.proxy_url.is_some(),
-            "proxy_from_environment" => self.proxy_from_environment == Some(true),
-            "proxy_connect_header" => self.proxy_connect_header.is_some(),
-            "http_headers" => self.http_headers.is_some(),
-            "no_proxy" => self.no_proxy.is_some(),
-            "scrape_protocols" => self.scrape_protocols.is_some(),
-            "scrape_failure_log_file" => self.scrape_failure_log_file.is_some(),
-            "scrape_native_histograms" => self.scrape_native_histograms == Some(true),
-            "always_scrape_classic_histograms" => self.always_scrape_classic_histograms == Some(true),
-            "convert_classic_histograms_to_nhcb" => self.convert_classic_histograms_to_nhcb == Some(true),
-            "native_histogram_bucket_limit" => self.native_histogram_bucket_limit.is_some(),
-            "native_histogram_min_bucket_factor" => self.native_histogram_min_bucket_factor.is_some(),
-            "metric_name_escaping_scheme" => self.metric_name_escaping_scheme.is_some(),
-            _ => false,
+            body_size_limit: self.body_size_limit(global).map_err(in_job)?,
+            sample_limit: self.sample_limit.filter(|n| *n > 0).unwrap_or(global.sample_limit),
+            target_limit: self.target_limit.filter(|n| *n > 0).unwrap_or(global.target_limit),
+            label_limit: self.label_limit.filter(|n| *n > 0).unwrap_or(global.label_limit),
+            label_name_length_limit: self
+                .label_name_length_limit
+                .filter(|n| *n > 0)
+                .unwrap_or(global.label_name_length_limit),
+            label_value_length_limit: self
+                .label_value_length_limit
+                .filter(|n| *n > 0)
+                .unwrap_or(global.label_value_length_limit),
+            keep_dropped_targets: self.keep_dropped_targets.filter(|n| *n > 0).unwrap_or(global.keep_dropped_targets),
+            extra_metrics: self.extra_scrape_metrics.unwrap_or(global.extra_scrape_metrics),
+            relabel: resolve_relabel(self.relabel_configs.as_deref()).map_err(in_job)?,
+            metric_relabel: resolve_relabel(self.metric_relabel_configs.as_deref()).map_err(in_job)?,
+            unserved: self.unserved(),
+            name,
         };
-        let mut down: Vec<&str> = Vec::new();
-        let mut warnings = Vec::new();
-        for (key, instead) in NOT_DONE {
-            match instead {
-                Instead::TargetsDown if given(key) => down.push(key),
-                Instead::Warns if given(key) || global.not_done.contains(key) => {
-                    warnings.push(format!("{key} is not supported yet and has no effect"));
-                }
-                _ => {}
+        let mut warnings = self.warnings(&job.name);
+        if let Some(reason) = &job.unserved {
+            warnings.push(format!("job {:?} is not visited: {reason}", job.name));
+        }
+        Ok(Resolved { job, warnings })
+    }
+
+    fn times(&self, global: &GlobalDefaults, name: &str) -> Result<(Duration, Duration), String> {
+        let parse = |text: &Option<String>, key: &str| -> Result<Option<Duration>, String> {
+            let Some(text) = text else { return Ok(None) };
+            let millis =
+                parse_duration(text).map_err(|e| format!("scrape config with job name {name:?}: {key}: {e}"))?;
+            Ok(Some(Duration::from_millis(u64::try_from(millis.0).unwrap_or(0))).filter(|d| !d.is_zero()))
+        };
+        let interval = parse(&self.scrape_interval, "scrape_interval")?.unwrap_or(global.scrape_interval);
+        let timeout = parse(&self.scrape_timeout, "scrape_timeout")?;
+        if timeout.is_some_and(|timeout| timeout > interval) {
+            return Err(format!(
+                "scrape timeout greater than scrape interval for scrape config with job name {name:?}"
+            ));
+        }
+        Ok((interval, timeout.unwrap_or(global.scrape_timeout.min(interval))))
+    }
+
+    fn check_protocols(&self) -> Result<(), String> {
+        let named = self.scrape_protocols.iter().flatten().chain(self.fallback_scrape_protocol.iter());
+        for protocol in named {
+            if !PROTOCOLS.contains(&protocol.as_str()) {
+                return Err(format!("unknown scrape protocol {protocol}, supported: [{}]", PROTOCOLS.join(" ")));
             }
         }
-        if scheme == "https" && !down.contains(&"tls_config") {
-            down.insert(0, "scheme https");
+        Ok(())
+    }
+
+    fn scheme(&self) -> Result<String, String> {
+        match self.scheme.as_deref().unwrap_or("http") {
+            scheme @ ("http" | "https") => Ok(scheme.to_owned()),
+            other => Err(format!("unsupported scheme {other:?}: http or https")),
         }
-        let refused = (!down.is_empty()).then(|| format!("not scraped: {} is not supported yet", down.join(", ")));
-        warnings.extend(refused.clone());
-        (refused, warnings)
+    }
+
+    fn body_size_limit(&self, global: &GlobalDefaults) -> Result<u64, String> {
+        let own = match &self.body_size_limit {
+            Some(text) => parse_bytes(text).map_err(|e| format!("body_size_limit: {e}"))?,
+            None => 0,
+        };
+        Ok([own, global.body_size_limit, BODY_SIZE_LIMIT]
+            .into_iter()
+            .find(|limit| *limit > 0)
+            .unwrap_or(BODY_SIZE_LIMIT))
+    }
+
+    fn unserved(&self) -> Option<String> {
+        let known = [
+            (self.scheme.as_deref() == Some("https"), "scheme https"),
+            (self.basic_auth.is_some(), "basic_auth"),
+            (self.authorization.is_some(), "authorization"),
+            (self.oauth2.is_some(), "oauth2"),
+            (self.bearer_token.is_some() || self.bearer_token_file.is_some(), "bearer_token"),
+            (self.tls_config.is_some(), "tls_config"),
+            (self.proxy_url.as_deref().is_some_and(|p| !p.is_empty()), "proxy_url"),
+            (self.proxy_from_environment == Some(true), "proxy_from_environment"),
+            (self.http_headers.is_some(), "http_headers"),
+        ];
+        let missing: Vec<_> = known.iter().filter(|(present, _)| *present).map(|(_, name)| *name).collect();
+        (!missing.is_empty()).then(|| format!("{} not supported yet", missing.join(", ")))
+    }
+
+    /// One line per key that is known, was given, and has no effect yet.
+    fn warnings(&self, job: &str) -> Vec<String> {
+        let on = |value: Option<bool>| value == Some(true);
+        let keys = [
+            (on(self.scrape_native_histograms), "scrape_native_histograms"),
+            (on(self.always_scrape_classic_histograms), "always_scrape_classic_histograms"),
+            (on(self.convert_classic_histograms_to_nhcb), "convert_classic_histograms_to_nhcb"),
+            (self.scrape_failure_log_file.is_some(), "scrape_failure_log_file"),
+            (
+                self.scrape_protocols.as_ref().is_some_and(|p| !p.iter().any(|p| p == "PrometheusText0.0.4")),
+                "scrape_protocols without PrometheusText0.0.4",
+            ),
+            (self.native_histogram_bucket_limit.is_some_and(|n| n > 0), "native_histogram_bucket_limit"),
+            (self.native_histogram_min_bucket_factor.is_some_and(|n| n > 0.0), "native_histogram_min_bucket_factor"),
+            (self.metric_name_validation_scheme.as_deref() == Some("legacy"), "metric_name_validation_scheme legacy"),
+            (
+                self.metric_name_escaping_scheme.as_deref().is_some_and(|s| s != "allow-utf-8"),
+                "metric_name_escaping_scheme",
+            ),
+            (self.aws_sd_configs.is_some(), "aws_sd_configs"),
+            (self.azure_sd_configs.is_some(), "azure_sd_configs"),
+            (self.digitalocean_sd_configs.is_some(), "digitalocean_sd_configs"),
+            (self.dns_sd_configs.is_some(), "dns_sd_configs"),
+            (self.docker_sd_configs.is_some(), "docker_sd_configs"),
+            (self.dockerswarm_sd_configs.is_some(), "dockerswarm_sd_configs"),
+            (self.ec2_sd_configs.is_some(), "ec2_sd_configs"),
+            (self.eureka_sd_configs.is_some(), "eureka_sd_configs"),
+            (self.gce_sd_configs.is_some(), "gce_sd_configs"),
+            (self.hetzner_sd_configs.is_some(), "hetzner_sd_configs"),
+            (self.http_sd_configs.is_some(), "http_sd_configs"),
+            (self.ionos_sd_configs.is_some(), "ionos_sd_configs"),
+            (self.kubernetes_sd_configs.is_some(), "kubernetes_sd_configs"),
+            (self.kuma_sd_configs.is_some(), "kuma_sd_configs"),
+            (self.lightsail_sd_configs.is_some(), "lightsail_sd_configs"),
+            (self.linode_sd_configs.is_some(), "linode_sd_configs"),
+            (self.marathon_sd_configs.is_some(), "marathon_sd_configs"),
+            (self.nerve_sd_configs.is_some(), "nerve_sd_configs"),
+            (self.nomad_sd_configs.is_some(), "nomad_sd_configs"),
+            (self.oci_sd_configs.is_some(), "oci_sd_configs"),
+            (self.openstack_sd_configs.is_some(), "openstack_sd_configs"),
+            (self.outscale_sd_configs.is_some(), "outscale_sd_configs"),
+            (self.ovhcloud_sd_configs.is_some(), "ovhcloud_sd_configs"),
+            (self.puppetdb_sd_configs.is_some(), "puppetdb_sd_configs"),
+            (self.scaleway_sd_configs.is_some(), "scaleway_sd_configs"),
+            (self.serverset_sd_configs.is_some(), "serverset_sd_configs"),
+            (self.stackit_sd_configs.is_some(), "stackit_sd_configs"),
+            (self.triton_sd_configs.is_some(), "triton_sd_configs"),
+            (self.uyuni_sd_configs.is_some(), "uyuni_sd_configs"),
+            (self.vultr_sd_configs.is_some(), "vultr_sd_configs"),
+        ];
+        keys.iter()
+            .filter(|(given, _)| *given)
+            .map(|(_, key)| format!("job {job:?}: {key} has no effect yet"))
+            .collect()
     }
 }
 
-fn duration(text: Option<&str>, key: &str) -> Result<Option<Duration>, ConfigError> {
-    let Some(text) = text else { return Ok(None) };
-    let length = parse_duration(text).map_err(|e| ConfigError(format!("{key}: {e}")))?;
-    let length = Duration::from_millis(length.0.unsigned_abs());
-    // the original takes zero for "not given"
-    Ok((!length.is_zero()).then_some(length))
+/// A duration as the original prints it in labels.
+pub(crate) fn shown(length: Duration) -> String {
+    format_duration(model::Millis(i64::try_from(length.as_millis()).unwrap_or(i64::MAX)))
 }
-
-fn body_size(text: Option<&str>) -> Result<Option<u64>, ConfigError> {
-    text.map(|text| parse_bytes(text).map_err(|e| ConfigError(e.to_string()))).transpose()
-}
-
-fn legacy_names(word: Option<&str>, place: &str) -> Result<Option<bool>, ConfigError> {
-    match word {
-        None | Some("") => Ok(None),
-        Some("utf8") => Ok(Some(false)),
-        Some("legacy") => Ok(Some(true)),
-        Some(other) => Err(ConfigError(format!(
-            "unknown {place} name validation method specified, must be either 'legacy' or 'utf8', got {other}"
-        ))),
-    }
-}
-
-fn protocols(list: Option<&[String]>, place: &str) -> Result<(), ConfigError> {
-    let Some(list) = list else { return Ok(()) };
-    for (at, word) in list.iter().enumerate() {
-        if !PROTOCOLS.contains(&word.as_str()) {
-            let known = PROTOCOLS.join(" ");
-            return Err(ConfigError(format!(
-                "scrape_protocols: unknown scrape protocol {word}, supported: [{known}] {place}"
-            )));
-        }
-        if list[..at].contains(word) {
-            let all = list.join(" ");
-            return Err(ConfigError(format!("duplicated protocol in scrape_protocols, got [{all}] {place}")));
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests;

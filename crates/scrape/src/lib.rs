@@ -1,28 +1,22 @@
-//! Visits targets on time and appends what they say.
+//! Scraping: visit targets on time, take their bodies in, say how it went.
 //!
 //! ```text
-//! target channel ─► pool (job) ─► loop (target) ─► net ─► wire ─► line cache ─► storage::Append
-//!                                      └─ status, metadata ─► api
+//! runtime::target_channel ─► pool ─► scrape_loop ─► intake ─► storage::Append
+//!                            (sync)   (visit)       (lines)
 //! ```
 //!
-//! Reading order: [`config`] → [`target`] → [`manager`] → [`pool`] → `scrape_loop` → `recorder` → `line_cache` → [`api`].
-//! What this crate must not know: how targets are found, where samples are kept, any query language.
+//! Reading order: [`config`] → [`target`] → [`pool`] → [`scrape_loop`] → [`intake`] → [`line_cache`] → [`api`].
+//! What this crate must not know: how targets are found, how samples are kept.
 
 pub mod api;
-mod buffers;
 pub mod config;
 mod instruments;
+mod intake;
 mod line_cache;
-pub mod manager;
 pub mod metadata;
 pub mod pool;
-mod recorder;
-mod report;
-mod sample_labels;
-mod scrape_loop;
-pub mod settings;
+pub mod scrape_loop;
 pub mod target;
 
-pub use config::{GlobalBlock, GlobalScrape, ScrapeBlock, ScrapeConfig};
-pub use manager::Manager;
-pub use settings::{Eager, Settings};
+pub use config::{GlobalDefaults, JobConfig, ScrapeBlock};
+pub use pool::{Pools, Settings};

@@ -1,94 +1,71 @@
-//! What a target said about its families: type and help, as of its last visits.
+//! What one target's body says about its families: type, help and unit, for the API and the page.
 //!
-//! Limits: [`FAMILIES_MAX`] families a target (further ones are not kept), [`HELP_MAX`] bytes of help each. A family that was
-//! not said for [`KEPT_VISITS`] visits is forgotten.
+//! The newest visit wins; families not seen for [`KEEP_VISITS`] visits are forgotten. A `HELP` or `TYPE` line that is the same
+//! as last time costs a comparison. Limits: [`FAMILIES_MAX`] families and [`HELP_MAX`] bytes of help a target; what is beyond is left out.
 
 use model::{Metadata, MetricType};
-use std::collections::HashMap;
-use wire::exposition::text::unescape_help;
+use std::collections::BTreeMap;
 
-/// Families kept per target.
+/// Families remembered for one target.
 pub const FAMILIES_MAX: usize = 20_000;
-/// Bytes of a help text kept.
+/// Bytes of one help text that are kept.
 pub const HELP_MAX: usize = 4096;
-/// Visits without a family until it is forgotten.
-const KEPT_VISITS: u32 = 10;
+const KEEP_VISITS: u32 = 10;
+
+#[derive(Clone, Debug, Default)]
+struct Known {
+    metadata: Metadata,
+    seen: u32,
+}
 
 /// The families of one target.
-#[derive(Debug, Default)]
-pub struct MetadataCache {
-    families: HashMap<Box<str>, Entry>,
+#[derive(Clone, Debug, Default)]
+pub struct FamilyTable {
+    families: BTreeMap<String, Known>,
     visit: u32,
 }
 
-#[derive(Debug)]
-struct Entry {
-    metadata: Metadata,
-    /// The help as it stands in the body, to see without work that it has not changed.
-    raw_help: Box<str>,
-    visit: u32,
-}
-
-impl MetadataCache {
-    /// What is known of one family.
-    pub fn get(&self, family: &str) -> Option<&Metadata> {
-        self.families.get(family).map(|entry| &entry.metadata)
-    }
-
-    /// Every family, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Metadata)> {
-        self.families.iter().map(|(name, entry)| (&**name, &entry.metadata))
-    }
-
-    /// How many families are known.
-    pub fn len(&self) -> usize {
-        self.families.len()
-    }
-
-    /// True when none is.
-    pub fn is_empty(&self) -> bool {
-        self.families.is_empty()
-    }
-
-    pub(crate) fn set_kind(&mut self, family: &[u8], kind: MetricType) {
-        if let Some(entry) = self.entry(family) {
-            entry.metadata.kind = kind;
+impl FamilyTable {
+    pub(crate) fn begin(&mut self) {
+        self.visit += 1;
+        if self.visit.is_multiple_of(KEEP_VISITS) {
+            let visit = self.visit;
+            self.families.retain(|_, known| visit - known.seen < KEEP_VISITS);
         }
     }
 
-    pub(crate) fn set_help(&mut self, family: &[u8], raw: &str) {
-        let mut end = raw.len().min(HELP_MAX);
-        while !raw.is_char_boundary(end) {
-            end -= 1;
-        }
-        let raw = &raw[..end];
-        if let Some(entry) = self.entry(family)
-            && *entry.raw_help != *raw
-        {
-            entry.raw_help = Box::from(raw);
-            entry.metadata.help = unescape_help(raw).into_owned();
-        }
+    pub(crate) fn kind(&mut self, name: &str, kind: MetricType) {
+        self.change(name, |metadata| metadata.kind = kind);
     }
 
-    /// A visit is over.
-    pub(crate) fn end_visit(&mut self) {
-        let visit = self.visit;
-        self.families.retain(|_, entry| visit.wrapping_sub(entry.visit) < KEPT_VISITS);
-        self.visit = visit.wrapping_add(1);
-    }
-
-    fn entry(&mut self, family: &[u8]) -> Option<&mut Entry> {
-        let family = std::str::from_utf8(family).ok()?;
-        if !self.families.contains_key(family) {
-            if self.families.len() >= FAMILIES_MAX {
-                return None;
+    pub(crate) fn help(&mut self, name: &str, help: &str) {
+        self.change(name, |metadata| {
+            if metadata.help != help {
+                let cut = (0..=HELP_MAX.min(help.len())).rev().find(|at| help.is_char_boundary(*at)).unwrap_or(0);
+                help[..cut].clone_into(&mut metadata.help);
             }
-            let entry = Entry { metadata: Metadata::default(), raw_help: Box::from(""), visit: self.visit };
-            self.families.insert(Box::from(family), entry);
-        }
+        });
+    }
+
+    fn change(&mut self, name: &str, change: impl FnOnce(&mut Metadata)) {
         let visit = self.visit;
-        let entry = self.families.get_mut(family)?;
-        entry.visit = visit;
-        Some(entry)
+        if let Some(known) = self.families.get_mut(name) {
+            known.seen = visit;
+            change(&mut known.metadata);
+        } else if self.families.len() < FAMILIES_MAX {
+            let mut known = Known { metadata: Metadata::default(), seen: visit };
+            change(&mut known.metadata);
+            self.families.insert(name.to_owned(), known);
+        }
+    }
+
+    /// Families in name order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Metadata)> {
+        self.families.iter().map(|(name, known)| (name.as_str(), &known.metadata))
+    }
+
+    /// One family.
+    pub fn get(&self, name: &str) -> Option<&Metadata> {
+        self.families.get(name).map(|known| &known.metadata)
     }
 }

@@ -1,259 +1,297 @@
-//! The pool of one job: its targets, and a loop for each.
+//! The pools: per job, the loops of its targets, kept in step with what discovery says.
 //!
 //! ```text
-//! target channel ─► groups ─► resolve, relabel ─► by identity: kept loops go on, new ones start, gone ones end
-//! reload         ─► config ─┘                     (equal configuration: nothing happens at all)
+//! TargetReceiver ─► sync ─► targets (relabelled, deduplicated, limited) ─► start / keep / end loops
 //! ```
 //!
-//! Who writes: the pool's task alone. Who reads: the API, under short locks.
-//! Limits: `target_limit` (beyond it every target is down with that reason), [`DROPPED_MAX`] dropped targets listed.
+//! A reload that leaves a job's configuration and a target equal leaves its loop alone: connection, cache, schedule and
+//! state stay. A job whose configuration changed starts new loops; those of targets that stay hand over without staleness
+//! markers, those of targets that are gone end their series.
+//! Locks: [`Pools`]' map, then a pool's inner state; neither is held over an await.
 
-use crate::buffers::Buffers;
-use crate::config::ScrapeConfig;
+use crate::config::JobConfig;
 use crate::instruments::Instruments;
-use crate::scrape_loop::{Order, ScrapeLoop};
-use crate::settings::Settings;
-use crate::target::{Resolved, Target, lock, resolve};
+use crate::scrape_loop::{ScrapeLoop, TargetState};
+use crate::target::{self, Made, Target};
 use model::{Labels, TargetGroup};
-use runtime::target_channel::{TargetGroups, TargetReceiver};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-use tokio::sync::watch;
+use net::client::Client;
+use runtime::clock::{Clock, Instant};
+use runtime::instrument::Registry;
+use runtime::limit::HeapTrim;
+use runtime::shutdown::Shutdown;
+use runtime::target_channel::TargetReceiver;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use storage::Append;
 
-/// Dropped targets a pool lists at most, whatever `keep_dropped_targets` says; further ones are counted.
-pub const DROPPED_MAX: usize = 10_000;
+/// Dropped targets remembered per job where the configuration says nothing; their number is always known.
+const DROPPED_KEPT: usize = 10_000;
+/// For how long `isobar up` visits everything every second (settled 24).
+const FAST_START: Duration = Duration::from_secs(60);
+const FAST_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a job's loops and the API share.
-#[derive(Debug)]
-pub struct JobState {
-    config: Mutex<Arc<ScrapeConfig>>,
-    forced_error: Mutex<Option<String>>,
-    active: Mutex<Vec<Arc<Target>>>,
-    dropped: Mutex<Dropped>,
+/// What scraping needs of the world.
+pub struct Settings {
+    /// Time.
+    pub clock: Clock,
+    /// Where samples go.
+    pub store: Arc<dyn Append>,
+    /// Where the instruments are.
+    pub registry: Registry,
+    /// Sent with every request.
+    pub user_agent: String,
+    /// How far a timestamp may be snapped to the schedule; zero: never.
+    pub tolerance: Duration,
+    /// Start-up behaviour of `isobar up`: a new target is visited at once, and every second for the first minute.
+    pub eager: bool,
+    /// Called after a large body was given back.
+    pub heap: HeapTrim,
+    /// Spreads the offsets of different servers; of the host's name.
+    pub seed: u64,
 }
 
-/// Targets a rule dropped.
+/// Shared by all loops.
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    pub(crate) store: Arc<dyn Append>,
+    pub(crate) client: Client,
+    pub(crate) instruments: Instruments,
+    pub(crate) user_agent: String,
+    pub(crate) tolerance: Duration,
+    pub(crate) visit_at_once: bool,
+    pub(crate) heap: HeapTrim,
+    pub(crate) seed: u64,
+    started: Instant,
+}
+
+impl Shared {
+    /// The shortened interval, while it holds.
+    pub(crate) fn settle_fast(&self, clock: &Clock) -> Option<Duration> {
+        (self.visit_at_once && clock.elapsed(self.started) < FAST_START).then_some(FAST_INTERVAL)
+    }
+}
+
+/// A target as the API shows it.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// The job.
+    pub pool: String,
+    /// The target.
+    pub target: Arc<Target>,
+    /// How its visits go.
+    pub state: TargetState,
+}
+
+/// A pool as the API shows it.
 #[derive(Clone, Debug, Default)]
-pub struct Dropped {
-    /// Their labels before the rules.
-    pub listed: Vec<Labels>,
+pub struct ShownDropped {
+    /// Labels of the dropped targets that are remembered.
+    pub dropped: Vec<Labels>,
     /// How many there are.
     pub count: usize,
 }
 
-impl JobState {
-    fn new(config: Arc<ScrapeConfig>) -> Self {
-        JobState {
-            config: Mutex::new(config),
-            forced_error: Mutex::default(),
-            active: Mutex::default(),
-            dropped: Mutex::default(),
-        }
-    }
-
-    /// The configuration the next visits obey.
-    pub fn config(&self) -> Arc<ScrapeConfig> {
-        lock(&self.config).clone()
-    }
-
-    /// Why every visit fails, if so.
-    pub fn forced_error(&self) -> Option<String> {
-        lock(&self.forced_error).clone()
-    }
-
-    /// The targets that are visited.
-    pub fn active(&self) -> Vec<Arc<Target>> {
-        lock(&self.active).clone()
-    }
-
-    /// The targets that are not.
-    pub fn dropped(&self) -> Dropped {
-        lock(&self.dropped).clone()
-    }
+#[derive(Default)]
+struct Inner {
+    loops: BTreeMap<u64, ScrapeLoop>,
+    dropped: ShownDropped,
+    /// Label sets that make no target, and why: each is logged once.
+    bad: BTreeSet<String>,
 }
 
-/// What a reload tells a pool.
-pub(crate) type Update = (Arc<ScrapeConfig>, TargetReceiver);
-
-/// The handle of a running pool; dropping it ends the pool and its targets.
-#[derive(Debug)]
-pub(crate) struct Pool {
-    pub(crate) state: Arc<JobState>,
-    updates: watch::Sender<Update>,
+struct Pool {
+    job: Arc<JobConfig>,
+    inner: Arc<Mutex<Inner>>,
+    follower: Shutdown,
 }
 
-impl Pool {
-    pub(crate) fn start(
-        config: ScrapeConfig,
-        targets: TargetReceiver,
-        settings: &Settings,
-        instruments: &Instruments,
-        buffers: &Buffers,
-    ) -> Self {
-        let config = Arc::new(config);
-        let state = Arc::new(JobState::new(config.clone()));
-        let (updates, receiver) = watch::channel((config, targets.clone()));
-        let task = PoolTask {
-            state: state.clone(),
-            settings: settings.clone(),
-            instruments: instruments.clone(),
-            buffers: buffers.clone(),
-            loops: HashMap::new(),
-            groups: None,
+/// The pools of all jobs.
+pub struct Pools {
+    shared: Arc<Shared>,
+    shutdown: Shutdown,
+    pools: Mutex<BTreeMap<String, Pool>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+impl Pools {
+    /// No pools yet; all tasks end with `shutdown`.
+    pub fn new(settings: Settings, shutdown: Shutdown) -> Self {
+        let shared = Shared {
+            client: Client::new(settings.clock.clone()),
+            instruments: Instruments::new(&settings.registry),
+            started: settings.clock.instant(),
+            clock: settings.clock,
+            store: settings.store,
+            user_agent: settings.user_agent,
+            tolerance: settings.tolerance,
+            visit_at_once: settings.eager,
+            heap: settings.heap,
+            seed: settings.seed,
         };
-        settings.shutdown.spawn("scrape", task.run(targets, receiver));
-        Pool { state, updates }
+        Pools { shared: Arc::new(shared), shutdown, pools: Mutex::default() }
     }
 
-    /// Changes configuration and source; an equal configuration disturbs nothing.
-    pub(crate) fn update(&self, config: ScrapeConfig, targets: TargetReceiver) -> bool {
-        let current = self.state.config();
-        let changed = *current != config;
-        let config = if changed { Arc::new(config) } else { current };
-        self.updates.send_replace((config, targets));
-        changed
+    /// Takes over a configuration. `receivers` has one channel per job; that of a job that stays is the same as before.
+    pub fn apply(&self, jobs: Vec<JobConfig>, mut receivers: BTreeMap<String, TargetReceiver>) {
+        let mut pools = lock(&self.pools);
+        let mut before = std::mem::take(&mut *pools);
+        for job in jobs {
+            let Some(receiver) = receivers.remove(&job.name) else { continue };
+            let name = job.name.clone();
+            let pool = match before.remove(&name) {
+                Some(pool) if *pool.job == job => pool,
+                Some(pool) => {
+                    self.shared.instruments.reloads.inc();
+                    pool.follower.stop();
+                    self.start(job, receiver, pool.inner)
+                }
+                None => {
+                    self.shared.instruments.pools.inc();
+                    self.start(job, receiver, Arc::default())
+                }
+            };
+            pools.insert(name, pool);
+        }
+        for gone in before.into_values() {
+            gone.follower.stop();
+            lock(&gone.inner).loops.values().for_each(ScrapeLoop::end_target);
+        }
     }
-}
 
-struct Running {
-    target: Arc<Target>,
-    orders: watch::Sender<Order>,
-}
-
-struct PoolTask {
-    state: Arc<JobState>,
-    settings: Settings,
-    instruments: Instruments,
-    buffers: Buffers,
-    loops: HashMap<u64, Running>,
-    groups: Option<TargetGroups>,
-}
-
-impl PoolTask {
-    async fn run(mut self, mut targets: TargetReceiver, mut updates: watch::Receiver<Update>) {
-        let shutdown = self.settings.shutdown.clone();
-        self.take_groups(targets.current());
-        shutdown
-            .until_stopped(async {
+    /// Starts a pool; `former` holds the loops of the same job under its former configuration, which hand over.
+    fn start(&self, job: JobConfig, mut receiver: TargetReceiver, former: Arc<Mutex<Inner>>) -> Pool {
+        let (job, follower) = (Arc::new(job), self.shutdown.child());
+        self.shared.instruments.target_limit.with(&[&job.name]).set(job.target_limit as f64);
+        let inner: Arc<Mutex<Inner>> = Arc::default();
+        let sync = Sync {
+            shared: self.shared.clone(),
+            job: job.clone(),
+            inner: inner.clone(),
+            refusal: Arc::default(),
+            shutdown: self.shutdown.clone(),
+        };
+        let stop = follower.clone();
+        follower.spawn("scrape", async move {
+            let mut former = std::mem::take(&mut lock(&former).loops);
+            let work = async {
+                let mut groups = receiver.current();
                 loop {
-                    tokio::select! {
-                        changed = updates.changed() => {
-                            if changed.is_err() {
-                                return;
-                            }
-                            let (config, source) = updates.borrow_and_update().clone();
-                            let same = Arc::ptr_eq(&*lock(&self.state.config), &config);
-                            targets = source;
-                            let groups = targets.current().or_else(|| self.groups.clone());
-                            if !same {
-                                *lock(&self.state.config) = config;
-                                self.groups = None;
-                            }
-                            self.take_groups(groups);
-                        }
-                        groups = next_groups(&mut targets) => self.take_groups(Some(groups)),
+                    if let Some(groups) = groups {
+                        sync.run(&groups, std::mem::take(&mut former));
+                    }
+                    groups = receiver.next().await;
+                    if groups.is_none() {
+                        std::future::pending::<()>().await;
                     }
                 }
-            })
-            .await;
-        // the loops see their orders' sender go and end, unless the whole process stops
-        for running in self.loops.values() {
-            running.orders.send_replace(Order::End);
-        }
+            };
+            stop.until_stopped(work).await;
+        });
+        Pool { job, inner, follower }
     }
 
-    /// Makes the loops those of `groups`; the same set again is no work.
-    fn take_groups(&mut self, groups: Option<TargetGroups>) {
-        let Some(groups) = groups else { return };
-        if self.groups.as_ref().is_some_and(|known| **known == *groups) {
-            return;
-        }
-        let start = self.settings.clock.instant();
-        self.sync(&groups);
-        self.groups = Some(groups);
-        let job = self.state.config().job_name.clone();
-        self.instruments.syncs.with(&[&job]).inc();
-        self.instruments.sync_length.with(&[&job]).observe_duration(self.settings.clock.elapsed(start));
+    /// Names of the jobs, in order.
+    pub fn names(&self) -> Vec<String> {
+        lock(&self.pools).keys().cloned().collect()
     }
 
-    fn sync(&mut self, groups: &[TargetGroup]) {
-        let config = self.state.config();
-        let mut wanted: HashMap<u64, Target> = HashMap::new();
-        let mut dropped = Dropped::default();
-        let kept = usize::try_from(config.keep_dropped_targets).unwrap_or(usize::MAX);
-        let listed_max = if kept == 0 { DROPPED_MAX } else { kept.min(DROPPED_MAX) };
-        for (group, own) in groups.iter().flat_map(|group| group.targets.iter().map(move |own| (group, own))) {
-            match resolve(own, &group.labels, &config) {
-                Ok(Resolved::Active(target)) => {
-                    wanted.insert(target.hash, *target);
+    /// Every target that is visited, by job and URL.
+    pub fn active(&self, pool: Option<&str>) -> Vec<Shown> {
+        let pools = lock(&self.pools);
+        let mut shown = Vec::new();
+        for (name, own) in pools.iter().filter(|(name, _)| pool.is_none_or(|wanted| wanted == name.as_str())) {
+            for one in lock(&own.inner).loops.values() {
+                shown.push(Shown { pool: name.clone(), target: one.target.clone(), state: lock(&one.state).clone() });
+            }
+        }
+        shown.sort_by(|a, b| (&a.pool, &a.target.labels).cmp(&(&b.pool, &b.target.labels)));
+        shown
+    }
+
+    /// Dropped targets by job.
+    pub fn dropped(&self, pool: Option<&str>) -> BTreeMap<String, ShownDropped> {
+        let pools = lock(&self.pools);
+        let wanted = pools.iter().filter(|(name, _)| pool.is_none_or(|wanted| wanted == name.as_str()));
+        wanted.map(|(name, own)| (name.clone(), lock(&own.inner).dropped.clone())).collect()
+    }
+}
+
+/// Brings one pool's loops in step with a set of groups.
+struct Sync {
+    shared: Arc<Shared>,
+    job: Arc<JobConfig>,
+    inner: Arc<Mutex<Inner>>,
+    /// Why no target of the job may be visited; read by every loop.
+    refusal: Arc<Mutex<Option<String>>>,
+    shutdown: Shutdown,
+}
+
+impl Sync {
+    fn run(&self, groups: &[TargetGroup], former: BTreeMap<u64, ScrapeLoop>) {
+        self.shared.instruments.pool_syncs.with(&[&self.job.name]).inc();
+        let (mut wanted, mut dropped, mut bad) = (BTreeMap::new(), ShownDropped::default(), BTreeSet::new());
+        let keep = match self.job.keep_dropped_targets {
+            0 => DROPPED_KEPT,
+            limit => usize::try_from(limit).unwrap_or(usize::MAX),
+        };
+        for made in groups.iter().flat_map(|group| target::make(&self.job, group)) {
+            match made {
+                Made::Target(target) => {
+                    wanted.insert(target.hash(), target);
                 }
-                Ok(Resolved::Dropped(labels)) => {
+                Made::Dropped(labels) => {
                     dropped.count += 1;
-                    if dropped.listed.len() < listed_max {
-                        dropped.listed.push(labels);
-                    } else {
-                        self.instruments.dropped_left_out.inc();
+                    if dropped.dropped.len() < keep {
+                        dropped.dropped.push(labels);
                     }
                 }
-                Err(reason) => {
-                    self.instruments.syncs_failed.with(&[&config.job_name]).inc();
-                    tracing::error!(job = %config.job_name, source = %group.source, labels = %own, reason, "cannot create target");
+                Made::Bad(reason, labels) => {
+                    bad.insert(format!("{reason} ({labels})"));
                 }
             }
         }
-        *lock(&self.state.dropped) = dropped;
-        self.check_limit(&config, wanted.len());
-        self.start_and_end(wanted);
-        let mut active: Vec<Arc<Target>> = self.loops.values().map(|running| running.target.clone()).collect();
-        active.sort_by(|a, b| a.labels.cmp(&b.labels).then_with(|| a.url.cmp(&b.url)));
-        self.instruments.targets.with(&[&config.job_name]).set(active.len() as f64);
-        *lock(&self.state.active) = active;
-    }
-
-    fn check_limit(&self, config: &ScrapeConfig, count: usize) {
-        let limit = config.limits.targets;
-        self.instruments.target_limit.with(&[&config.job_name]).set(limit as f64);
-        let over = limit > 0 && count as u64 > limit;
-        let reason = format!("target_limit exceeded (number of targets: {count}, limit: {limit})");
-        if over {
-            self.instruments.exceeded_targets.inc();
+        let mut inner = lock(&self.inner);
+        for reason in bad.difference(&inner.bad) {
+            tracing::error!(scrape_pool = %self.job.name, err = reason, "Creating target failed");
         }
-        *lock(&self.state.forced_error) = over.then_some(reason);
-    }
-
-    fn start_and_end(&mut self, wanted: HashMap<u64, Target>) {
-        self.loops.retain(|hash, running| {
+        self.check_limit(wanted.len());
+        (inner.dropped, inner.bad) = (dropped, bad);
+        inner.loops.retain(|hash, running| {
             let stays = wanted.contains_key(hash);
             if !stays {
-                running.orders.send_replace(Order::End);
+                running.end_target();
             }
             stays
         });
-        for (hash, target) in wanted {
-            if let Some(running) = self.loops.get(&hash) {
-                running.target.set_discovered(target.discovered());
-                continue;
-            }
-            let target = Arc::new(target);
-            let (orders, receiver) = watch::channel(Order::Visit);
-            let scrape_loop = ScrapeLoop {
-                target: target.clone(),
-                job: self.state.clone(),
-                settings: self.settings.clone(),
-                instruments: self.instruments.clone(),
-                buffers: self.buffers.clone(),
-                orders: receiver,
-            };
-            self.settings.shutdown.spawn("scrape", scrape_loop.run());
-            self.loops.insert(hash, Running { target, orders });
+        for (hash, old) in &former {
+            if wanted.contains_key(hash) { old.hand_over() } else { old.end_target() }
         }
+        for (hash, target) in wanted {
+            inner.loops.entry(hash).or_insert_with(|| {
+                ScrapeLoop::start(
+                    self.shared.clone(),
+                    self.job.clone(),
+                    target,
+                    self.refusal.clone(),
+                    self.shutdown.child(),
+                )
+            });
+        }
+        self.shared.instruments.targets.with(&[&self.job.name]).set(inner.loops.len() as f64);
     }
-}
 
-/// The next set; for ever pending once nobody can send one.
-async fn next_groups(targets: &mut TargetReceiver) -> TargetGroups {
-    match targets.next().await {
-        Some(groups) => groups,
-        None => std::future::pending().await,
+    /// As the original: above `target_limit` every target of the job fails, each visit saying so.
+    fn check_limit(&self, targets: usize) {
+        let limit = self.job.target_limit;
+        let over = limit > 0 && targets as u64 > limit;
+        if over {
+            self.shared.instruments.exceeded_target_limit.inc();
+        }
+        let said = over.then(|| format!("target_limit exceeded (number of targets: {targets}, limit: {limit})"));
+        *lock(&self.refusal) = said;
     }
 }

@@ -1,304 +1,351 @@
-//! The loop of one target: wait for its moment, visit, record, say how it went.
+//! The loop of one target: visit, take in, report, at its own moment of every interval.
 //!
 //! ```text
-//! start ── offset ──► visit ── interval ──► visit ── …            removed ─► markers one interval later
-//!   └─ at once (isobar up) ─► visit
+//! wall time │ offset = hash(target) mod interval │ visit │ … │ visit │
 //! ```
 //!
-//! Timestamps: a visit that begins within 2 ms (or 1 % of the interval) of its planned moment carries the planned one, so
-//! that equal distances compress to nothing. The timeout covers connecting, the answer and its whole body.
-//! Limits: one visit of a target at a time; a body by `body_size_limit`, counted inflated while it streams.
+//! The offset spreads targets evenly and stays the same over restarts. Timestamps are snapped to the schedule when they
+//! are within the tolerance (2 ms, at most 1 % of the interval), so that chunks see even distances. A visit that is not over
+//! when the next is due makes that one be left out. The scrape timeout covers everything from the connect to the last byte.
+//! Who writes: this task alone. Who reads: the API, through [`TargetState`] behind its lock, held for a copy.
 
-use crate::buffers::Buffers;
-use crate::config::ScrapeConfig;
+use crate::config::JobConfig;
 use crate::instruments::Instruments;
-use crate::pool::JobState;
-use crate::recorder::{Recorder, Scratch, Visit};
-use crate::settings::Settings;
-use crate::target::{Health, Status, Target, lock};
+use crate::intake::{Intake, IntakeError, Report, Taken};
+use crate::metadata::FamilyTable;
+use crate::pool::Shared;
+use crate::target::Target;
 use model::Timestamp;
-use model::duration::format_bytes;
-use model::go_text::{format_float, quote};
-use net::client::{Client, ClientError, HeaderMap, HeaderName, HeaderValue, KeepAlive, Request};
-use runtime::cancel::Cancel;
+use net::client::{ClientError, HeaderMap, HeaderName, HeaderValue, KeepAlive, Request, StatusCode};
 use runtime::clock::Instant;
-use runtime::cpu::Priority;
-use runtime::instrument::Summary;
+use runtime::shutdown::Shutdown;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use storage::LaneKey;
-use tokio::sync::watch;
 
-/// Bodies up to this size are recorded on the IO runtime (about 100 µs); larger ones go to the CPU pool.
-const INLINE_BODY_MAX: usize = 16 << 10;
-
-/// What a loop is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
-    /// Go on.
-    Visit,
-    /// The target is gone.
-    End,
+/// What the page calls the state of a target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Health {
+    /// Not visited yet.
+    #[default]
+    Unknown,
+    /// The last visit succeeded.
+    Up,
+    /// The last visit failed.
+    Down,
 }
 
-/// One running loop.
+/// What the API shows of a target.
+#[derive(Clone, Debug, Default)]
+pub struct TargetState {
+    /// How the last visit went.
+    pub health: Health,
+    /// When it began.
+    pub last_scrape: Option<Timestamp>,
+    /// How long it took.
+    pub last_duration: Duration,
+    /// Why it failed; empty when it did not.
+    pub last_error: String,
+    /// Samples of the last good visit.
+    pub samples: u64,
+    /// Its families.
+    pub families: Arc<FamilyTable>,
+}
+
+/// Handle of a running loop.
 pub(crate) struct ScrapeLoop {
     pub(crate) target: Arc<Target>,
-    pub(crate) job: Arc<JobState>,
-    pub(crate) settings: Settings,
-    pub(crate) instruments: Instruments,
-    pub(crate) buffers: Buffers,
-    pub(crate) orders: watch::Receiver<Order>,
+    pub(crate) state: Arc<Mutex<TargetState>>,
+    stop: Shutdown,
+    gone: Arc<std::sync::atomic::AtomicBool>,
 }
 
-/// What stays between visits.
-struct Running {
-    client: Client,
-    keep: KeepAlive,
-    recorder: Arc<Mutex<Recorder>>,
-    length: Summary,
-    previous: Option<Instant>,
-}
+/// A body buffer larger than this is given back after the visit.
+const BODY_KEPT: usize = 4 << 20;
+/// From this size on a body is parsed on a thread that may block.
+const PARSE_AWAY: usize = 1 << 20;
+/// The row of text formats we read, as the original words it.
+const ACCEPT: &str = "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
 
 impl ScrapeLoop {
-    pub(crate) async fn run(mut self) {
-        let clock = self.settings.clock.clone();
-        let config = self.job.config();
-        let interval_text = model::duration::format_duration(model::Millis(self.target.interval.as_millis() as i64));
-        let recorder = Recorder::new(config, LaneKey(self.target.hash), self.settings.line_seed);
-        let mut running = Running {
-            client: Client::new(clock.clone()),
+    /// Starts the loop of a target.
+    pub(crate) fn start(
+        shared: Arc<Shared>,
+        job: Arc<JobConfig>,
+        target: Target,
+        refusal: Arc<Mutex<Option<String>>>,
+        stop: Shutdown,
+    ) -> Self {
+        let target = Arc::new(target);
+        let state = Arc::new(Mutex::new(TargetState::default()));
+        let gone = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let worker = Worker {
+            lane: LaneKey(target.hash()),
+            intake: Some(Intake::new(LaneKey(target.hash() ^ shared.seed), shared.instruments.clone())),
+            instruments: shared.instruments.clone(),
+            shared,
+            job,
+            refusal,
+            target: target.clone(),
+            state: state.clone(),
             keep: KeepAlive::new(),
-            recorder: Arc::new(Mutex::new(recorder)),
-            length: self.instruments.interval_length.with(&[&interval_text]),
-            previous: None,
+            body: Vec::new(),
+            families: FamilyTable::default(),
+            last_began: None,
+            headers: HeaderMap::new(),
         };
-        let shutdown = self.settings.shutdown.clone();
-        let ended = shutdown.until_stopped(self.visit_until_told(&mut running)).await.is_some();
-        if ended {
-            // told to end, not stopped with the process: a stop leaves series open for the next start
-            shutdown.until_stopped(self.end(&running)).await;
-        }
+        stop.spawn("scrape", worker.run(stop.clone(), gone.clone()));
+        ScrapeLoop { target, state, stop, gone }
     }
 
-    async fn visit_until_told(&mut self, running: &mut Running) {
-        let clock = self.settings.clock.clone();
-        let started = clock.instant();
-        let eager = self.settings.eager_for(&self.target.labels);
-        if self.settings.visit_at_once && self.visit(running, None).await {
-            return;
-        }
-        if let Some(eager) = eager {
-            let mut rhythm = clock.interval(started + eager.period, eager.period);
-            while clock.elapsed(started) < eager.lasting {
-                if self.wait(rhythm.tick()).await || self.visit(running, None).await {
-                    return;
-                }
-            }
-        }
-        let mut rhythm = clock.interval(clock.instant() + self.until_moment(), self.target.interval);
-        loop {
-            if self.wait(rhythm.tick()).await || self.visit(running, Some(())).await {
+    /// Ends the loop because its target is gone: its series go stale.
+    pub(crate) fn end_target(&self) {
+        self.gone.store(true, std::sync::atomic::Ordering::Release);
+        self.stop.stop();
+    }
+
+    /// Ends the loop without a word about its series: another loop takes the target over.
+    pub(crate) fn hand_over(&self) {
+        self.stop.stop();
+    }
+}
+
+struct Worker {
+    shared: Arc<Shared>,
+    job: Arc<JobConfig>,
+    target: Arc<Target>,
+    /// Set by the pool while the job may not be visited (`target_limit`).
+    refusal: Arc<Mutex<Option<String>>>,
+    state: Arc<Mutex<TargetState>>,
+    lane: LaneKey,
+    keep: KeepAlive,
+    /// Away while a body is taken in on another thread.
+    intake: Option<Intake>,
+    instruments: Instruments,
+    body: Vec<u8>,
+    families: FamilyTable,
+    last_began: Option<Instant>,
+    headers: HeaderMap,
+}
+
+impl Worker {
+    async fn run(mut self, stop: Shutdown, gone: Arc<std::sync::atomic::AtomicBool>) {
+        self.headers = headers(&self.shared.user_agent, &self.job, self.target.timeout);
+        let clock = self.shared.clock.clone();
+        let mut schedule = Schedule::new(self.lane.0 ^ self.shared.seed, self.target.interval);
+        if self.shared.visit_at_once {
+            let now = clock.now();
+            if stop.until_stopped(self.visit(now)).await.is_none() {
+                self.leave(&gone);
                 return;
             }
         }
-    }
-
-    /// How long until the target's next moment; moments are fixed points of absolute time.
-    fn until_moment(&self) -> Duration {
-        let interval = self.target.interval.as_nanos().max(1);
-        let offset = self.target.offset(self.settings.offset_seed).as_nanos();
-        let now = u128::from(self.settings.clock.now().0.unsigned_abs()) * 1_000_000;
-        let into = (now + interval - offset) % interval;
-        Duration::from_nanos((interval - into) as u64)
-    }
-
-    /// The planned moment nearest to `now` if it is near enough, else `now`.
-    fn planned(&self, now: Timestamp) -> Timestamp {
-        let interval = (self.target.interval.as_millis() as i64).max(1);
-        let offset = self.target.offset(self.settings.offset_seed).as_millis() as i64;
-        let after = (now.0 - offset).rem_euclid(interval);
-        let distance = if after * 2 > interval { after - interval } else { after };
-        let tolerance = (interval / 100).min(2);
-        if distance.abs() <= tolerance { Timestamp(now.0 - distance) } else { now }
-    }
-
-    /// True when the loop is told to end before `moment`.
-    async fn wait<T>(&mut self, moment: impl Future<Output = T>) -> bool {
-        tokio::select! {
-            biased;
-            _ = self.orders.wait_for(|order| *order == Order::End) => true,
-            _ = moment => false,
-        }
-    }
-
-    /// One visit; true when the loop was told to end meanwhile (the visit is then dropped).
-    async fn visit(&mut self, running: &mut Running, planned: Option<()>) -> bool {
-        let mut orders = self.orders.clone();
-        tokio::select! {
-            biased;
-            _ = orders.wait_for(|order| *order == Order::End) => true,
-            () = self.visit_once(running, planned.is_some()) => false,
-        }
-    }
-
-    async fn visit_once(&self, running: &mut Running, planned: bool) {
-        let clock = &self.settings.clock;
-        let (now, start) = (clock.now(), clock.instant());
-        let at = if planned { self.planned(now) } else { now };
-        if let Some(previous) = running.previous.replace(start) {
-            running.length.observe_duration(start.since(previous));
-        }
-        let config = self.job.config();
-        let mut scratch = self.buffers.take();
-        let refused = self.job.forced_error().or_else(|| config.refused.clone());
-        let fetched = match refused {
-            Some(reason) => Err(reason),
-            None => self.fetch(running, &config, &mut scratch.body, start + self.target.timeout).await,
-        };
-        let duration = clock.elapsed(start);
-        let body_bytes = match &fetched {
-            Ok(()) => scratch.body.len() as i64,
-            Err(reason) if reason.starts_with(BODY_LIMIT) => -1,
-            Err(_) => 0,
-        };
-        let size = scratch.body.len();
-        let work = RecordWork {
-            recorder: running.recorder.clone(),
-            target: self.target.clone(),
-            config,
-            settings: self.settings.clone(),
-            instruments: self.instruments.clone(),
-            at,
-            duration,
-            failed: fetched.err(),
-            body_bytes,
-        };
-        let (outcome, scratch) = self.record(work, scratch, size).await;
-        if let Some(scratch) = scratch {
-            self.buffers.give(scratch);
-        }
-        self.target.set_status(Status {
-            health: if outcome.is_some() { Health::Down } else { Health::Up },
-            last_error: outcome.unwrap_or_default(),
-            last_scrape: Some(now),
-            last_duration: duration,
-        });
-    }
-
-    async fn record(&self, work: RecordWork, scratch: Scratch, size: usize) -> (Option<String>, Option<Scratch>) {
-        let Some(cpu) = self.settings.cpu.as_ref().filter(|_| size > INLINE_BODY_MAX) else {
-            let (outcome, scratch) = work.run(scratch);
-            return (outcome, Some(scratch));
-        };
-        match cpu.run(Priority::Ingest, "scrape", &Cancel::new(), move || work.run(scratch)).await {
-            Ok((outcome, scratch)) => (outcome, Some(scratch)),
-            Err(error) => (Some(format!("cannot record the visit: {error}")), None),
-        }
-    }
-
-    /// Asks the target and reads its body.
-    async fn fetch(
-        &self,
-        running: &mut Running,
-        config: &ScrapeConfig,
-        body: &mut Vec<u8>,
-        deadline: Instant,
-    ) -> Result<(), String> {
-        let mut request = Request::get(self.target.url.clone());
-        request.headers = headers(config, self.target.timeout, &self.settings.user_agent);
-        request.follow_redirects = config.follow_redirects;
-        let response = running.client.send(&request, &mut running.keep, deadline).await.map_err(|e| e.to_string())?;
-        response.check_status().map_err(|e| e.to_string())?;
-        let content_type = response.headers().get("content-type").map_or("", |value| value.to_str().unwrap_or("?"));
-        check_content_type(content_type, config.fallback_to_text)?;
-        let limit = config.limits.body_size;
-        response.read_into(body, limit).await.map_err(|error| match error {
-            ClientError::BodyLimit(_) => {
-                self.instruments.exceeded_body.inc();
-                format!("{BODY_LIMIT} exceeded: more than {}", format_bytes(limit))
+        loop {
+            let (due, at) = schedule.next(&clock, self.shared.settle_fast(&clock));
+            if stop.until_stopped(clock.sleep_until(due)).await.is_none() {
+                break;
             }
-            other => other.to_string(),
-        })
+            let now = clock.now();
+            let tolerance = self.shared.tolerance.min(self.target.interval / 100);
+            let snapped = now.0.abs_diff(at.0) <= tolerance.as_millis() as u64;
+            // a visit is given up when the loop is told to stop: its samples never landed
+            if stop.until_stopped(self.visit(if snapped { at } else { now })).await.is_none() {
+                break;
+            }
+        }
+        self.leave(&gone);
     }
 
-    /// As the original: the markers carry the time of the next visit that would have been, and are written one interval and a
-    /// tenth after it, so that a target that only moved to another job has newer samples by then.
-    async fn end(&self, running: &Running) {
-        let clock = &self.settings.clock;
-        clock.sleep(self.until_moment()).await;
-        let at = self.planned(clock.now());
-        clock.sleep(self.target.interval + self.target.interval / 10).await;
-        if let Err(error) = lock(&running.recorder).end(at, self.settings.store.as_ref()) {
-            tracing::warn!(target_url = %self.target.url, %error, "cannot mark the series of a removed target as stale");
+    /// Called when the loop ends: a target that is gone ends its series.
+    fn leave(&mut self, gone: &std::sync::atomic::AtomicBool) {
+        if gone.load(std::sync::atomic::Ordering::Acquire)
+            && let Some(intake) = &mut self.intake
+            && let Err(error) = intake.end(self.shared.store.as_ref(), self.shared.clock.now())
+        {
+            tracing::warn!(scrape_pool = %self.job.name, target = %self.target.url, err = %error, "stale append failed");
+        }
+    }
+
+    async fn visit(&mut self, at: Timestamp) {
+        let clock = self.shared.clock.clone();
+        let began = clock.instant();
+        if let Some(last) = self.last_began.replace(began) {
+            let interval = crate::config::shown(self.target.interval);
+            self.instruments.interval_length.with(&[&interval]).observe(began.since(last).as_secs_f64());
+        }
+        let refusal = self.refusal.lock().unwrap_or_else(|e| e.into_inner()).clone();
+        let fetched = match self.job.unserved.clone().or(refusal) {
+            Some(reason) => Err(reason),
+            None => self.fetch(began).await,
+        };
+        let report = Report {
+            seconds: clock.elapsed(began).as_secs_f64(),
+            body_bytes: self.body.len() as u64,
+            timeout_seconds: self.target.timeout.as_secs_f64(),
+        };
+        let outcome = match fetched {
+            Ok(()) => self.take(at, report).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &outcome {
+            self.fail(at, report, error).await;
+        }
+        if self.body.capacity() > BODY_KEPT {
+            self.body = Vec::new();
+            self.shared.heap.trim();
+        }
+        self.note(at, clock.elapsed(began), outcome);
+    }
+
+    async fn fetch(&mut self, began: Instant) -> Result<(), String> {
+        self.body.clear();
+        let mut request = Request::get(self.target.url.clone());
+        request.headers = self.headers.clone();
+        request.follow_redirects = self.job.follow_redirects;
+        let deadline = began + self.target.timeout;
+        let response = match self.shared.client.send(&request, &mut self.keep, deadline).await {
+            Ok(response) => response,
+            Err(error) => return Err(error.to_string()),
+        };
+        if response.status() != StatusCode::OK {
+            return Err(ClientError::status(response.status()).to_string());
+        }
+        check_content_type(response.headers(), self.job.fallback_text)?;
+        let limit = self.job.body_size_limit;
+        match response.read_into(&mut self.body, limit).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                if matches!(error, ClientError::BodyLimit(_)) {
+                    self.instruments.body_size.inc();
+                }
+                Err(error.to_string())
+            }
+        }
+    }
+
+    async fn take(&mut self, at: Timestamp, report: Report) -> Result<Taken, String> {
+        let Some(mut intake) = self.intake.take() else { return Err("the visit before was cut short".to_owned()) };
+        let (shared, job, target) = (self.shared.clone(), self.job.clone(), self.target.clone());
+        let (body, mut families) = (std::mem::take(&mut self.body), std::mem::take(&mut self.families));
+        let large = body.len() > PARSE_AWAY;
+        let work = move || {
+            let taken = intake.take(shared.store.as_ref(), &job, &target, &mut families, &body, at, report);
+            (intake, body, families, taken)
+        };
+        // a small body is parsed and stored in well under a millisecond: handing it over would cost more
+        let (intake, body, families, taken) = match large {
+            true => tokio::task::spawn_blocking(work).await.map_err(|e| e.to_string())?,
+            false => work(),
+        };
+        (self.intake, self.body, self.families) = (Some(intake), body, families);
+        taken.map_err(|error| self.said(&error))
+    }
+
+    fn said(&self, error: &IntakeError) -> String {
+        if let IntakeError::Commit(_) | IntakeError::Append(_) = error {
+            self.instruments.store_refused.inc();
+        }
+        error.to_string()
+    }
+
+    async fn fail(&mut self, at: Timestamp, report: Report, error: &str) {
+        let first = {
+            let state = self.state.lock().unwrap_or_else(|e| e.into_inner());
+            state.last_error != error
+        };
+        if first {
+            tracing::warn!(scrape_pool = %self.job.name, target = %self.target.url, err = error, "scrape failed");
+        }
+        let Some(intake) = &mut self.intake else { return };
+        if let Err(error) = intake.fail(self.shared.store.as_ref(), &self.job, &self.target, at, report)
+            && first
+        {
+            tracing::warn!(scrape_pool = %self.job.name, target = %self.target.url, err = %error, "scrape failed and was not reported");
+        }
+    }
+
+    fn note(&self, at: Timestamp, took: Duration, outcome: Result<Taken, String>) {
+        let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
+        state.last_scrape = Some(at);
+        state.last_duration = took;
+        match outcome {
+            Ok(taken) => {
+                state.health = Health::Up;
+                state.last_error.clear();
+                state.samples = taken.scraped;
+                if !same_families(&state.families, &self.families) {
+                    state.families = Arc::new(self.families.clone());
+                }
+            }
+            Err(error) => {
+                state.health = Health::Down;
+                state.last_error = error;
+            }
         }
     }
 }
 
-const BODY_LIMIT: &str = "body size limit";
-
-/// Everything a visit's recording needs, so that it can move to another thread.
-struct RecordWork {
-    recorder: Arc<Mutex<Recorder>>,
-    target: Arc<Target>,
-    config: Arc<ScrapeConfig>,
-    settings: Settings,
-    instruments: Instruments,
-    at: Timestamp,
-    duration: Duration,
-    failed: Option<String>,
-    body_bytes: i64,
+fn same_families(a: &FamilyTable, b: &FamilyTable) -> bool {
+    a.iter().eq(b.iter())
 }
 
-impl RecordWork {
-    fn run(self, mut scratch: Scratch) -> (Option<String>, Scratch) {
-        let visit = Visit {
-            at: self.at,
-            duration: self.duration,
-            failed: self.failed,
-            target: &self.target,
-            config: &self.config,
-            instruments: &self.instruments,
-            body_bytes: self.body_bytes,
-        };
-        let recorded = lock(&self.recorder).record(&visit, &mut scratch, self.settings.store.as_ref());
-        (recorded.unwrap_or_else(|error| Some(error.to_string())), scratch)
-    }
-}
-
-/// Text 1.0.0 differs from 0.0.4 by quoted names alone, which the parser reads.
-const ACCEPT: &str = "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
-
-fn headers(config: &ScrapeConfig, timeout: Duration, user_agent: &str) -> HeaderMap {
+fn headers(user_agent: &str, job: &JobConfig, timeout: Duration) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert("accept", HeaderValue::from_static(ACCEPT));
-    let encoding = if config.compression { "gzip" } else { "identity" };
-    headers.insert("accept-encoding", HeaderValue::from_static(encoding));
-    let seconds = format_float(timeout.as_secs_f64());
-    for (name, value) in [("user-agent", user_agent), ("x-prometheus-scrape-timeout-seconds", &seconds)] {
+    let mut put = |name: &'static str, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(HeaderName::from_static(name), value);
         }
-    }
+    };
+    put("accept", ACCEPT);
+    put("accept-encoding", if job.compression { "gzip" } else { "identity" });
+    put("user-agent", user_agent);
+    put("x-prometheus-scrape-timeout-seconds", &timeout.as_secs_f64().to_string());
     headers
 }
 
-fn check_content_type(content_type: &str, fallback_to_text: bool) -> Result<(), String> {
-    let kind = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    match kind.as_str() {
+/// As the original 3.x: a body must say that it is exposition text, unless `fallback_scrape_protocol` says what it is.
+fn check_content_type(headers: &HeaderMap, fallback_text: bool) -> Result<(), String> {
+    let said = headers.get("content-type").and_then(|v| v.to_str().ok()).unwrap_or("");
+    let media = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match media.as_str() {
         "text/plain" => Ok(()),
-        _ if fallback_to_text => Ok(()),
-        "" => {
-            Err("non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for \
-                   target"
-                .to_owned())
-        }
+        _ if fallback_text => Ok(()),
         "application/openmetrics-text" | "application/vnd.google.protobuf" => {
-            Err(format!("Content-Type {} is not supported yet, and was not asked for", quote(content_type)))
+            Err(format!("received Content-Type \"{said}\", which was not asked for and is not supported yet"))
         }
+        "" => Err("non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for target".to_owned()),
         _ => Err(format!(
-            "received unsupported Content-Type {} and no fallback_scrape_protocol specified for target",
-            quote(content_type)
+            "received unsupported Content-Type \"{said}\" and no fallback_scrape_protocol specified for target"
         )),
+    }
+}
+
+/// When a target is visited: `offset + n × interval` of wall time.
+struct Schedule {
+    offset_ms: u64,
+    interval: Duration,
+    last_at: Option<Timestamp>,
+}
+
+impl Schedule {
+    fn new(hash: u64, interval: Duration) -> Self {
+        let interval_ms = (interval.as_millis() as u64).max(1);
+        Schedule { offset_ms: hash % interval_ms, interval, last_at: None }
+    }
+
+    /// The next visit: when by the monotonic clock, and its scheduled wall time. `fast` shortens the interval (the first
+    /// minute of `isobar up`).
+    fn next(&mut self, clock: &runtime::clock::Clock, fast: Option<Duration>) -> (Instant, Timestamp) {
+        let interval = fast.map_or(self.interval, |fast| fast.min(self.interval));
+        let period = (interval.as_millis() as i64).max(1);
+        let offset = (self.offset_ms as i64) % period;
+        let now = clock.now().0;
+        let mut at = now - (now - offset).rem_euclid(period) + period;
+        // a wall clock that was stepped back, or a timer that woke a moment early, must not give a moment twice
+        if self.last_at.is_some_and(|last| at <= last.0 && last.0 - at < period) {
+            at += period;
+        }
+        self.last_at = Some(Timestamp(at));
+        (clock.instant() + Duration::from_millis(u64::try_from(at - now).unwrap_or(0)), Timestamp(at))
     }
 }

@@ -1,257 +1,210 @@
-//! A target: where a visit goes, which labels its series get, and how the last visit went.
+//! A target: where to ask, and the labels of what it answers; made from what discovery said by relabelling.
 //!
 //! ```text
-//! target + group labels, defaults     __address__ __scheme__ __metrics_path__ __param_* __scrape_interval__ __meta_* job
-//!   └─ relabel_configs ──► dropped, or
-//!        url, interval, timeout       from the __ labels as the rules left them
-//!        labels                       the rest, with instance (default: __address__)
+//! group labels + target labels + job's defaults ─► discovered labels ─ relabel ─► labels (no `__…`) + URL
+//!                                                                        └─► dropped
 //! ```
-//!
-//! Identity: FNV-1a over the label hash and the URL, as in the original; it also spreads the targets over the interval.
-//! Status is written by the target's loop and read by the API, under one short lock.
+//! Order, defaults and errors are the original's (`PopulateLabels`). Labels that begin with `__` live until here alone.
 
-use crate::config::ScrapeConfig;
-use crate::metadata::MetadataCache;
-use model::duration::{format_duration, parse_duration};
-use model::go_text::quote;
-use model::{Labels, LabelsBuilder, Millis, Timestamp};
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard};
+use crate::config::{JobConfig, shown};
+use model::duration::parse_duration;
+use model::relabel;
+use model::{Labels, LabelsBuilder, TargetGroup};
+use net::client::Url;
 use std::time::Duration;
-use url::Url;
 
-/// Whether the last visit succeeded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Health {
-    /// Not visited yet.
-    #[default]
-    Unknown,
-    /// It succeeded.
-    Up,
-    /// It failed.
-    Down,
-}
-
-impl Health {
-    /// The API's word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Health::Unknown => "unknown",
-            Health::Up => "up",
-            Health::Down => "down",
-        }
-    }
-}
-
-/// How the last visit went.
-#[derive(Clone, Debug, Default)]
-pub struct Status {
-    /// Whether it succeeded.
-    pub health: Health,
-    /// Why not; empty after a success.
-    pub last_error: String,
-    /// When it began.
-    pub last_scrape: Option<Timestamp>,
-    /// How long it took.
-    pub last_duration: Duration,
-}
-
-/// One target of one job.
-#[derive(Debug)]
+/// One target of a job. Equal labels and URL: the same target, whose loop goes on over a reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// Labels of its series.
+    /// Labels put on every series.
     pub labels: Labels,
-    /// What is asked.
+    /// Everything known before relabelling, for the page.
+    pub discovered: Labels,
+    /// Where to ask.
     pub url: Url,
-    /// How often.
+    /// Time between two visits.
     pub interval: Duration,
-    /// How long a visit may take.
+    /// Time a visit may take.
     pub timeout: Duration,
-    /// What makes two targets the same.
-    pub hash: u64,
-    discovered: Mutex<Labels>,
-    status: Mutex<Status>,
-    metadata: Mutex<MetadataCache>,
 }
 
 /// What became of one discovered label set.
 #[derive(Debug)]
-pub enum Resolved {
-    /// It is visited.
-    Active(Box<Target>),
-    /// A rule dropped it; the labels it had before the rules.
+pub enum Made {
+    /// A target.
+    Target(Target),
+    /// Dropped by relabelling.
     Dropped(Labels),
+    /// Not usable: what is wrong, and its labels.
+    Bad(String, Labels),
 }
 
 impl Target {
-    /// The labels before relabelling.
-    pub fn discovered(&self) -> Labels {
-        lock(&self.discovered).clone()
-    }
-
-    /// The last visit.
-    pub fn status(&self) -> Status {
-        lock(&self.status).clone()
-    }
-
-    /// Type, help and unit of the families of the last visits.
-    pub fn metadata(&self) -> MutexGuard<'_, MetadataCache> {
-        lock(&self.metadata)
-    }
-
-    pub(crate) fn set_status(&self, status: Status) {
-        *lock(&self.status) = status;
-    }
-
-    pub(crate) fn set_discovered(&self, labels: Labels) {
-        *lock(&self.discovered) = labels;
-    }
-
-    /// Where in each interval the target is visited.
-    pub fn offset(&self, seed: u64) -> Duration {
-        let interval = self.interval.as_nanos().max(1) as u64;
-        Duration::from_nanos((self.hash ^ seed) % interval)
+    /// What tells two targets apart: the same for the same labels and URL, in every process.
+    pub fn hash(&self) -> u64 {
+        let text = format!("{}{}", self.labels, self.url);
+        xxhash_rust::xxh64::xxh64(text.as_bytes(), 0)
     }
 }
 
-/// A poisoned lock is a panic in another thread, which ends the process; what it guards is whole.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|e| e.into_inner())
+/// Makes the targets of one group.
+pub fn make(job: &JobConfig, group: &TargetGroup) -> Vec<Made> {
+    group.targets.iter().map(|own| make_one(job, &group.labels, own)).collect()
 }
 
-/// Makes a target of one discovered label set, or says why it cannot be one.
-pub fn resolve(own: &Labels, group: &Labels, config: &ScrapeConfig) -> Result<Resolved, String> {
-    let discovered = discovered(own, group, config);
-    let mut builder = discovered.to_builder();
-    if !model::relabel::process(&mut builder, config.relabel.as_slice()) {
-        return Ok(Resolved::Dropped(discovered));
+fn make_one(job: &JobConfig, shared: &Labels, own: &Labels) -> Made {
+    let mut labels = LabelsBuilder::new();
+    // the target's own labels win over the group's
+    for (name, value) in shared.iter().chain(own.iter()) {
+        labels.set(name, value);
     }
-    let address = builder.value("__address__").to_owned();
+    let defaults = [
+        ("job", job.name.clone()),
+        ("__scrape_interval__", shown(job.interval)),
+        ("__scrape_timeout__", shown(job.timeout)),
+        ("__metrics_path__", job.metrics_path.clone()),
+        ("__scheme__", job.scheme.clone()),
+    ];
+    for (name, value) in defaults {
+        if labels.value(name).is_empty() {
+            labels.set(name, &value);
+        }
+    }
+    for (name, values) in &job.params {
+        if let Some(first) = values.first() {
+            let name = format!("__param_{name}");
+            if labels.value(&name).is_empty() {
+                labels.set(&name, first);
+            }
+        }
+    }
+    let discovered = labels.build();
+    if !relabel::process(&mut labels, job.relabel.list()) {
+        return Made::Dropped(discovered);
+    }
+    match finish(job, labels, &discovered) {
+        Ok(target) => Made::Target(target),
+        Err(reason) => Made::Bad(reason, discovered),
+    }
+}
+
+fn finish(job: &JobConfig, mut labels: LabelsBuilder, discovered: &Labels) -> Result<Target, String> {
+    let address = labels.value("__address__").to_owned();
     if address.is_empty() {
         return Err("no address".to_owned());
     }
     if address.contains('/') {
-        return Err(format!("{} is not a valid hostname", quote(&address)));
+        return Err(format!("\"{address}\" is not a valid hostname"));
     }
-    let interval = length(&builder, "interval", "__scrape_interval__")?;
-    let timeout = length(&builder, "timeout", "__scrape_timeout__")?;
-    if timeout > interval {
-        let (timeout, interval) = (builder.value("__scrape_timeout__"), builder.value("__scrape_interval__"));
-        return Err(format!(
-            "scrape timeout cannot be greater than scrape interval ({} > {})",
-            quote(timeout),
-            quote(interval)
-        ));
-    }
-    builder.retain(|name, _| !name.starts_with("__meta_"));
-    if builder.value("instance").is_empty() {
-        builder.set("instance", &address);
-    }
-    let url = target_url(&builder, config)?;
-    let hash = identity(&builder.build(), &url);
-    builder.retain(|name, _| !name.starts_with("__"));
-    Ok(Resolved::Active(Box::new(Target {
-        labels: builder.build(),
-        url,
-        interval,
-        timeout,
-        hash,
-        discovered: Mutex::new(discovered),
-        status: Mutex::default(),
-        metadata: Mutex::default(),
-    })))
-}
-
-fn discovered(own: &Labels, group: &Labels, config: &ScrapeConfig) -> Labels {
-    let mut builder = own.to_builder();
-    let mut default = |name: &str, value: &str| {
-        if builder.value(name).is_empty() {
-            builder.set(name, value);
+    let time = |name: &str, what: &str| -> Result<Duration, String> {
+        let millis = parse_duration(labels.value(name)).map_err(|e| format!("error parsing scrape {what}: {e}"))?;
+        match u64::try_from(millis.0) {
+            Ok(millis) if millis > 0 => Ok(Duration::from_millis(millis)),
+            _ => Err(format!("scrape {what} cannot be 0")),
         }
     };
-    for (name, value) in group {
-        default(name, value);
+    let (interval, timeout) = (time("__scrape_interval__", "interval")?, time("__scrape_timeout__", "timeout")?);
+    if timeout > interval {
+        return Err(format!(
+            "scrape timeout cannot be greater than scrape interval (\"{}\" > \"{}\")",
+            shown(timeout),
+            shown(interval)
+        ));
     }
-    let text = |length: Duration| format_duration(Millis(i64::try_from(length.as_millis()).unwrap_or(i64::MAX)));
-    default("job", &config.job_name);
-    default("__scrape_interval__", &text(config.interval));
-    default("__scrape_timeout__", &text(config.timeout));
-    default("__metrics_path__", &config.metrics_path);
-    default("__scheme__", &config.scheme);
-    default("__always_scrape_classic_histograms__", "false");
-    default("__convert_classic_histograms_to_nhcb__", "false");
-    default("__scrape_native_histograms__", "false");
-    for (name, values) in &config.params {
-        if let Some(first) = values.first() {
-            builder.set(&format!("__param_{name}"), first);
-        }
+    let url = url(job, &labels, &address)?;
+    if labels.value("instance").is_empty() {
+        labels.set("instance", &address);
     }
-    builder.build()
+    labels.retain(|name, _| !name.starts_with("__"));
+    Ok(Target { labels: labels.build(), discovered: discovered.clone(), url, interval, timeout })
 }
 
-fn length(builder: &LabelsBuilder, what: &str, label: &str) -> Result<Duration, String> {
-    let length = parse_duration(builder.value(label)).map_err(|e| format!("error parsing scrape {what}: {e}"))?;
-    if length.0 == 0 {
-        return Err(format!("scrape {what} cannot be 0"));
+fn url(job: &JobConfig, labels: &LabelsBuilder, address: &str) -> Result<Url, String> {
+    let text = format!("{}://{address}", labels.value("__scheme__"));
+    let mut url = Url::parse(&text).map_err(|e| format!("\"{text}\" is not a URL: {e}"))?;
+    let (path, fixed) = match labels.value("__metrics_path__").split_once('?') {
+        Some((path, query)) => (path.to_owned(), query.to_owned()),
+        None => (labels.value("__metrics_path__").to_owned(), String::new()),
+    };
+    url.set_path(&path);
+    // parameters in name order; a label replaces the first value of its parameter
+    let mut params = job.params.clone();
+    for (name, value) in url::form_urlencoded::parse(fixed.as_bytes()) {
+        params.entry(name.into_owned()).or_default().push(value.into_owned());
     }
-    Ok(Duration::from_millis(length.0.unsigned_abs()))
-}
-
-fn target_url(builder: &LabelsBuilder, config: &ScrapeConfig) -> Result<Url, String> {
-    let (scheme, address) = (builder.value("__scheme__"), builder.value("__address__"));
-    let text = format!("{scheme}://{address}");
-    let mut url = Url::parse(&text).map_err(|e| format!("invalid address {}: {e}", quote(&text)))?;
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err(format!("{} is not a valid hostname", quote(address)));
-    }
-    url.set_path(builder.value("__metrics_path__"));
-    let mut params: BTreeMap<&str, Vec<&str>> = config
-        .params
-        .iter()
-        .map(|(name, values)| (name.as_str(), values.iter().map(String::as_str).collect()))
-        .collect();
-    for (name, value) in builder.iter() {
+    for (name, value) in labels.iter() {
         if let Some(name) = name.strip_prefix("__param_") {
-            let values = params.entry(name).or_default();
+            let values = params.entry(name.to_owned()).or_default();
             match values.first_mut() {
-                Some(first) => *first = value,
-                None => values.push(value),
+                Some(first) => value.clone_into(first),
+                None => values.push(value.to_owned()),
             }
         }
     }
-    if params.values().any(|values| !values.is_empty()) {
-        let mut query = url.query_pairs_mut();
-        for (name, values) in params {
-            values.into_iter().for_each(|value| {
-                query.append_pair(name, value);
-            });
-        }
+    if !params.is_empty() {
+        let pairs = params.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
+        url.query_pairs_mut().extend_pairs(pairs);
     }
     Ok(url)
 }
 
-fn identity(labels: &Labels, url: &Url) -> u64 {
-    let mut bytes = Vec::with_capacity(256);
-    for (name, value) in labels {
-        for part in [name, value] {
-            bytes.extend_from_slice(part.as_bytes());
-            bytes.push(0xff);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{GlobalDefaults, ScrapeBlock};
+    use serde::de::IgnoredAny;
+
+    fn job(yaml: &str) -> JobConfig {
+        let block: ScrapeBlock<IgnoredAny, IgnoredAny, IgnoredAny> = serde_saphyr::from_str(yaml).expect("legal yaml");
+        block.resolve(&GlobalDefaults::default()).expect("a legal job").job
+    }
+
+    fn one(yaml: &str, pairs: &[(&str, &str)]) -> Made {
+        let group = TargetGroup {
+            source: "0".to_owned(),
+            targets: vec![Labels::from_pairs(pairs.iter().copied())],
+            labels: Labels::from_pairs([("env", "prod")]),
+        };
+        make(&job(yaml), &group).remove(0)
+    }
+
+    #[test]
+    fn defaults_make_url_and_labels() {
+        let Made::Target(target) =
+            one("job_name: j\nparams: {a: [x, y]}", &[("__address__", "h:1"), ("__param_b", "2")])
+        else {
+            panic!("a target");
+        };
+        assert_eq!(target.url.as_str(), "http://h:1/metrics?a=x&a=y&b=2");
+        assert_eq!(target.labels.to_string(), r#"{env="prod", instance="h:1", job="j"}"#);
+        assert_eq!((target.interval.as_secs(), target.timeout.as_secs()), (60, 10));
+        assert_eq!(target.discovered.value("__scrape_interval__"), "1m");
+    }
+
+    #[test]
+    fn relabelling_drops_and_rewrites() {
+        let yaml = "job_name: j\nrelabel_configs:\n- {source_labels: [drop], regex: 'yes', action: drop}\n- {source_labels: [__meta_port], target_label: __address__, replacement: 'x:$1'}";
+        assert!(matches!(one(yaml, &[("__address__", "h:1"), ("drop", "yes")]), Made::Dropped(_)));
+        let Made::Target(target) = one(yaml, &[("__address__", "h:1"), ("__meta_port", "9")]) else {
+            panic!("a target")
+        };
+        assert_eq!(target.url.as_str(), "http://x:9/metrics");
+        assert_eq!(target.labels.value("instance"), "x:9");
+    }
+
+    #[test]
+    fn what_is_no_target_says_why() {
+        for (pairs, expected) in [
+            (vec![("env", "x")], "no address"),
+            (vec![("__address__", "http://h/")], "\"http://h/\" is not a valid hostname"),
+            (
+                vec![("__address__", "h"), ("__scrape_timeout__", "2m")],
+                "scrape timeout cannot be greater than scrape interval (\"2m\" > \"1m\")",
+            ),
+            (vec![("__address__", "h"), ("__scrape_interval__", "0s")], "scrape interval cannot be 0"),
+        ] {
+            let Made::Bad(reason, _) = one("job_name: j", &pairs) else { panic!("{expected}") };
+            assert_eq!(reason, expected);
         }
     }
-    let hash = fnv(FNV_START, format!("{:016}", xxhash_rust::xxh64::xxh64(&bytes, 0)).as_bytes());
-    fnv(hash, url.as_str().as_bytes())
 }
-
-const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
-
-fn fnv(start: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
-}
-
-/// What moves the offsets of two servers apart that scrape the same targets: their host names and external labels.
-pub fn offset_seed(hostname: &str, external_labels: &Labels) -> u64 {
-    fnv(fnv(FNV_START, hostname.as_bytes()), external_labels.to_string().as_bytes())
-}
-
-#[cfg(test)]
-mod tests;
