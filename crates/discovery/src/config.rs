@@ -99,10 +99,11 @@ impl FileBlock {
             return Err(ConfigError("file service discovery config must contain at least one path name".to_owned()));
         }
         for name in &files {
-            let ends = [".json", ".yml", ".yaml", ".JSON", ".YML", ".YAML"].iter().any(|end| name.ends_with(end));
-            let parent_is_plain =
-                Path::new(name).parent().is_none_or(|p| !p.to_string_lossy().contains(['*', '?', '[']));
-            if !ends || !parent_is_plain {
+            // stars in the last element alone, and right before the ending if anywhere
+            let stem =
+                [".json", ".yml", ".yaml", ".JSON", ".YML", ".YAML"].iter().find_map(|end| name.strip_suffix(end));
+            let fits = stem.is_some_and(|stem| stem.split_once('*').is_none_or(|(_, after)| !after.contains('/')));
+            if !fits {
                 return Err(ConfigError(format!("path name \"{name}\" is not valid for file discovery")));
             }
         }
@@ -182,8 +183,17 @@ pub struct ConsulConfig {
     pub filter: String,
     /// Filter expression for instances.
     pub health_filter: String,
+    /// Whether redirects are followed.
+    pub follow_redirects: bool,
     /// Why this provider cannot be run at all: a secret or a transport we do not have yet.
     pub unserved: Option<String>,
+}
+
+impl ConsulConfig {
+    /// Whether the catalogue's list of services is followed; otherwise all services are named and watched as they are.
+    pub(crate) fn watches_catalog(&self) -> bool {
+        self.services.is_empty() || !self.tags.is_empty() || !self.filter.is_empty()
+    }
 }
 
 impl ConsulBlock {
@@ -193,13 +203,14 @@ impl ConsulBlock {
         if server.trim().is_empty() {
             return Err(ConfigError("consul SD configuration requires a server address".to_owned()));
         }
-        if (self.username.is_some() || self.password.is_some()) && self.basic_auth.is_some() {
+        let given = |value: &Option<String>| value.as_deref().is_some_and(|value| !value.is_empty());
+        if (given(&self.username) || given(&self.password)) && self.basic_auth.is_some() {
             return Err(ConfigError(
                 "at most one of consul SD configuration username and password and basic auth can be configured"
                     .to_owned(),
             ));
         }
-        if self.token.is_some() && (self.authorization.is_some() || self.oauth2.is_some()) {
+        if given(&self.token) && (self.authorization.is_some() || self.oauth2.is_some()) {
             return Err(ConfigError(
                 "at most one of consul SD token, authorization, or oauth2 can be configured".to_owned(),
             ));
@@ -224,20 +235,23 @@ impl ConsulBlock {
             node_meta: self.node_meta.clone().unwrap_or_default(),
             filter: text(&self.filter),
             health_filter: text(&self.health_filter),
+            follow_redirects: self.follow_redirects.unwrap_or(true),
             unserved: self.unserved(&scheme),
         })))
     }
 
     /// A secret or transport that we would have to leave out to go on: then the provider does not run (settled 25).
     fn unserved(&self, scheme: &str) -> Option<String> {
+        let given = |value: &Option<String>| value.as_deref().is_some_and(|value| !value.is_empty());
+        let scheme = format!("scheme {scheme}");
         let known = [
-            (scheme != "http", "scheme https"),
-            (self.basic_auth.is_some() || self.username.as_deref().is_some_and(|u| !u.is_empty()), "basic_auth"),
+            (scheme != "scheme http", scheme.as_str()),
+            (self.basic_auth.is_some() || given(&self.username) || given(&self.password), "basic_auth"),
             (self.authorization.is_some(), "authorization"),
             (self.oauth2.is_some(), "oauth2"),
             (self.bearer_token.is_some() || self.bearer_token_file.is_some(), "bearer_token"),
             (self.tls_config.is_some(), "tls_config"),
-            (self.proxy_url.as_deref().is_some_and(|p| !p.is_empty()), "proxy_url"),
+            (given(&self.proxy_url), "proxy_url"),
             (self.proxy_from_environment == Some(true), "proxy_from_environment"),
             (self.http_headers.is_some(), "http_headers"),
         ];

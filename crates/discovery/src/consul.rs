@@ -16,7 +16,7 @@ use crate::config::ConsulConfig;
 use crate::manager::{Instruments, Settings, Sink};
 use catalog::{Instance, group};
 use model::TargetGroup;
-use net::client::{Client, HeaderName, HeaderValue, Pool, Request, Url};
+use net::client::{Client, HeaderName, HeaderValue, KeepAlive, Request, Url};
 use runtime::shutdown::Shutdown;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -42,7 +42,7 @@ struct Watch {
     settings: Settings,
     instruments: Instruments,
     sink: Sink,
-    pool: Pool,
+    client: Client,
     /// Groups by service; the flag says whether the service has answered once.
     groups: Mutex<Watched>,
 }
@@ -59,11 +59,11 @@ pub(crate) async fn run(
         sink.set(Vec::new());
         return;
     }
-    let pool = Pool::new(Client::new(settings.clock.clone()));
-    let watch = Arc::new(Watch { config, settings, instruments, sink, pool, groups: Mutex::default() });
+    let client = Client::new(settings.clock.clone());
+    let watch = Arc::new(Watch { config, settings, instruments, sink, client, groups: Mutex::default() });
     let work = async {
         let datacenter = watch.datacenter().await;
-        if watch.config.services.is_empty() || !watch.config.tags.is_empty() {
+        if watch.config.watches_catalog() {
             watch.clone().follow_catalog(&datacenter, &stop).await;
         } else {
             for name in watch.config.services.clone() {
@@ -81,8 +81,9 @@ impl Watch {
             return self.config.datacenter.clone();
         }
         let mut failures = 0;
+        let mut keep = KeepAlive::new();
         loop {
-            let answer = self.get("/v1/agent/self", &[], Duration::from_secs(30)).await;
+            let answer = self.get("/v1/agent/self", &[], Duration::from_secs(30), &mut keep).await;
             match answer.and_then(|(_, body)| catalog::datacenter(&body)) {
                 Ok(name) => return name,
                 Err(error) => self.failed("agent/self", &error, &mut failures).await,
@@ -93,20 +94,19 @@ impl Watch {
     /// Follows the catalogue's list of services; starts and stops a watch for each.
     async fn follow_catalog(self: Arc<Self>, datacenter: &str, stop: &Shutdown) {
         let mut running: BTreeMap<String, Shutdown> = BTreeMap::new();
-        let (mut index, mut failures) = (0, 0);
+        let mut keep = KeepAlive::new();
+        let (mut index, mut failures) = (Index::default(), 0);
         loop {
             let asked = self.settings.clock.instant();
-            let mut query = self.query(datacenter, index);
+            let mut query = self.query(index);
             if !self.config.filter.is_empty() {
                 query.push(("filter", self.config.filter.clone()));
             }
-            let answer = self.get("/v1/catalog/services", &query, WAIT_AT_MOST).await;
+            let answer = self.timed("services", "/v1/catalog/services", &query, &mut keep).await;
             match answer.and_then(|(next, body)| Ok((next, catalog::services(&body)?))) {
                 Ok((next, services)) => {
                     failures = 0;
-                    let news = next != index || index == 0;
-                    index = if next < index { 0 } else { next };
-                    if news {
+                    if index.take(next) {
                         self.take_over(services, datacenter, stop, &mut running);
                     }
                     self.pause(asked).await;
@@ -166,27 +166,39 @@ impl Watch {
 
     async fn follow_service(&self, name: &str, datacenter: &str) {
         let path = format!("/v1/health/service/{}", escape(name));
-        let (mut index, mut failures) = (0, 0);
+        let (mut index, mut failures) = (Index::default(), 0);
+        let mut keep = KeepAlive::new();
         loop {
             let asked = self.settings.clock.instant();
-            let mut query = self.query(datacenter, index);
+            let mut query = self.query(index);
             query.extend(self.config.tags.iter().map(|tag| ("tag", tag.clone())));
             if !self.config.health_filter.is_empty() {
                 query.push(("filter", self.config.health_filter.clone()));
             }
-            let answer = self.get(&path, &query, WAIT_AT_MOST).await;
+            let answer = self.timed("service", &path, &query, &mut keep).await;
             match answer.and_then(|(next, body)| Ok((next, catalog::instances(&body)?))) {
                 Ok((next, instances)) => {
                     failures = 0;
-                    let news = next != index || index == 0;
-                    index = if next < index { 0 } else { next };
-                    if news {
+                    if index.take(next) {
                         self.found(name, datacenter, &instances);
                     }
                     self.pause(asked).await;
                 }
-                Err(error) => self.failed(&path, &error, &mut failures).await,
+                Err(error) => {
+                    // the others are not to wait for one that does not answer
+                    self.give_up_waiting(name);
+                    self.failed(&path, &error, &mut failures).await;
+                }
             }
+        }
+    }
+
+    fn give_up_waiting(&self, name: &str) {
+        let mut groups = self.groups.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some((_, answered)) = groups.get_mut(name).filter(|(_, answered)| !*answered) {
+            *answered = true;
+            drop(groups);
+            self.publish();
         }
     }
 
@@ -212,17 +224,17 @@ impl Watch {
         }
     }
 
-    fn query(&self, datacenter: &str, index: u64) -> Vec<(&'static str, String)> {
+    fn query(&self, index: Index) -> Vec<(&'static str, String)> {
         let config = &self.config;
-        let mut query = vec![("dc", datacenter.to_owned()), ("wait", format!("{}ms", WAIT.as_millis()))];
-        if index > 0 {
-            query.push(("index", index.to_string()));
+        let mut query = vec![("wait", format!("{}ms", WAIT.as_millis()))];
+        if index.0 > 0 {
+            query.push(("index", index.0.to_string()));
         }
         if config.allow_stale {
             query.push(("stale", String::new()));
         }
         query.extend(config.node_meta.iter().map(|(key, value)| ("node-meta", format!("{key}:{value}"))));
-        for (key, value) in [("ns", &config.namespace), ("partition", &config.partition)] {
+        for (key, value) in [("dc", &config.datacenter), ("ns", &config.namespace), ("partition", &config.partition)] {
             if !value.is_empty() {
                 query.push((key, value.clone()));
             }
@@ -230,16 +242,41 @@ impl Watch {
         query
     }
 
-    /// One request; the answer's `X-Consul-Index` (1 at least, as the rules for clients demand) and body.
-    async fn get(&self, path: &str, query: &[(&str, String)], limit: Duration) -> Result<(u64, Vec<u8>), String> {
-        let answer =
-            self.pool.fetch(&self.request(path, query)?, limit, ANSWER_MAX).await.map_err(|e| e.to_string())?;
-        if answer.status.as_u16() != 200 {
-            let text = String::from_utf8_lossy(&answer.body[..answer.body.len().min(200)]).into_owned();
-            return Err(format!("Unexpected response code: {} ({})", answer.status.as_u16(), text.trim()));
+    /// A blocking call, measured under the original's name for it.
+    async fn timed(
+        &self,
+        call: &str,
+        path: &str,
+        query: &[(&str, String)],
+        keep: &mut KeepAlive,
+    ) -> Result<(u64, Vec<u8>), String> {
+        let begun = self.settings.clock.instant();
+        let answer = self.get(path, query, WAIT_AT_MOST, keep).await;
+        let seconds = self.settings.clock.elapsed(begun).as_secs_f64();
+        self.instruments.consul_duration.with(&["catalog", call]).observe(seconds);
+        answer
+    }
+
+    /// One request; the answer's `X-Consul-Index` (0 where it has none) and body.
+    async fn get(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        limit: Duration,
+        keep: &mut KeepAlive,
+    ) -> Result<(u64, Vec<u8>), String> {
+        let request = self.request(path, query)?;
+        let deadline = self.settings.clock.instant() + limit;
+        let answer = self.client.send(&request, keep, deadline).await.map_err(|e| e.to_string())?;
+        let status = answer.status().as_u16();
+        let index = answer.headers().get("x-consul-index").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+        let mut body = Vec::new();
+        answer.read_into(&mut body, ANSWER_MAX).await.map_err(|e| e.to_string())?;
+        if status != 200 {
+            let text = String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
+            return Err(format!("Unexpected response code: {status} ({})", text.trim()));
         }
-        let index = answer.headers.get("x-consul-index").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
-        Ok((index.unwrap_or(0).max(1), answer.body.to_vec()))
+        Ok((index.unwrap_or(0), body))
     }
 
     fn request(&self, path: &str, query: &[(&str, String)]) -> Result<Request, String> {
@@ -247,6 +284,7 @@ impl Watch {
         let mut url = Url::parse(&base).map_err(|e| format!("{base}: {e}"))?;
         url.query_pairs_mut().extend_pairs(query);
         let mut request = Request::get(url);
+        request.follow_redirects = self.config.follow_redirects;
         let headers = [("user-agent", &self.settings.user_agent), ("x-consul-token", &self.config.token)];
         for (name, value) in headers.into_iter().filter(|(_, value)| !value.is_empty()) {
             let value = HeaderValue::from_str(value).map_err(|_| format!("{name}: not a legal header value"))?;
@@ -271,6 +309,20 @@ impl Watch {
         }
         *failures += 1;
         self.settings.clock.sleep(wait).await;
+    }
+}
+
+/// Where a watch stands: the index of the last answer, 0 for "answer at once".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Index(u64);
+
+impl Index {
+    /// Takes the index of an answer; whether that answer has news. A server that was restored or rebuilt counts from lower:
+    /// then all is asked again. An answer without an index is always news.
+    fn take(&mut self, next: u64) -> bool {
+        let is_news = next != self.0 || next == 0;
+        self.0 = if next < self.0 { 0 } else { next };
+        is_news
     }
 }
 

@@ -8,9 +8,10 @@
 use crate::config::{FileConfig, StaticConfig};
 use crate::manager::{Instruments, Settings, Sink};
 use model::TargetGroup;
-use runtime::disk::{Disk, Metadata, parent_of};
+use runtime::disk::{Disk, Metadata};
+use runtime::glob::glob;
 use runtime::shutdown::Shutdown;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ pub(crate) async fn run(config: FileConfig, settings: Settings, instruments: Ins
             if all {
                 read_all_at = settings.clock.instant() + config.refresh_interval;
             }
-            look(&config, settings.disk.as_ref(), &instruments, &mut known, all);
+            look(&config, &settings, &instruments, &mut known, all);
             sink.set(known.values().flat_map(|file| file.groups.iter().cloned()).collect());
             settings.clock.sleep(LOOK_EVERY.min(config.refresh_interval)).await;
         }
@@ -43,13 +44,21 @@ pub(crate) async fn run(config: FileConfig, settings: Settings, instruments: Ins
 
 fn look(
     config: &FileConfig,
-    disk: &dyn Disk,
+    settings: &Settings,
     instruments: &Instruments,
     known: &mut BTreeMap<PathBuf, Known>,
     all: bool,
 ) {
-    let paths: Vec<PathBuf> = config.files.iter().flat_map(|pattern| matching(disk, pattern)).collect();
-    known.retain(|path, _| paths.contains(path));
+    let disk = settings.disk.as_ref();
+    let begun = settings.clock.instant();
+    let paths: BTreeSet<PathBuf> = config.files.iter().flat_map(|pattern| matching(disk, pattern)).collect();
+    known.retain(|path, _| {
+        let stays = paths.contains(path);
+        if !stays {
+            instruments.file_mtime.remove(&[&path.display().to_string()]);
+        }
+        stays
+    });
     for path in paths {
         let now = disk.metadata(&path).ok();
         let file = known.entry(path.clone()).or_insert_with(|| Known { seen: None, groups: Vec::new() });
@@ -60,7 +69,7 @@ fn look(
         file.seen = now;
         match read(disk, &path) {
             Ok(groups) => {
-                let mtime = file.seen.as_ref().map_or(0.0, |seen| seen.modified_ns as f64 / 1e9);
+                let mtime = file.seen.map_or(0, |seen| seen.modified_ns.div_euclid(1_000_000_000)) as f64;
                 instruments.file_mtime.with(&[&path.display().to_string()]).set(mtime);
                 file.groups = groups;
             }
@@ -72,55 +81,15 @@ fn look(
             }
         }
     }
-}
-
-/// The files a pattern names; `*`, `?` and `[…]` only in its last element.
-fn matching(disk: &dyn Disk, pattern: &Path) -> Vec<PathBuf> {
-    let Some(last) = pattern.file_name().map(|name| name.to_string_lossy().into_owned()) else { return Vec::new() };
-    if !last.contains(['*', '?', '[']) {
-        return if disk.exists(pattern).unwrap_or(false) { vec![pattern.to_owned()] } else { Vec::new() };
-    }
-    let entries = disk.list(parent_of(pattern)).unwrap_or_default();
-    let names = entries.into_iter().map(|entry| entry.name);
-    names.filter(|name| glob(last.as_bytes(), name.as_bytes())).map(|name| pattern.with_file_name(name)).collect()
-}
-
-/// Go's `filepath.Match` for one element: `*`, `?`, `[a-z]`, `[^a]`, `\` before a character.
-fn glob(pattern: &[u8], name: &[u8]) -> bool {
-    match pattern.split_first() {
-        None => name.is_empty(),
-        Some((b'*', rest)) => (0..=name.len()).any(|skip| glob(rest, &name[skip..])),
-        Some((b'?', rest)) => !name.is_empty() && glob(rest, &name[1..]),
-        Some((b'[', rest)) => {
-            let Some(end) = rest.iter().position(|b| *b == b']') else { return false };
-            let Some((first, name)) = name.split_first() else { return false };
-            let (set, negated) = match rest[..end].strip_prefix(b"^") {
-                Some(set) => (set, true),
-                None => (&rest[..end], false),
-            };
-            in_set(set, *first) != negated && glob(&rest[end + 1..], name)
-        }
-        Some((b'\\', rest)) if !rest.is_empty() => name.first() == rest.first() && glob(&rest[1..], &name[1..]),
-        Some((byte, rest)) => name.first() == Some(byte) && glob(rest, &name[1..]),
+    if all {
+        instruments.file_scan.observe(settings.clock.elapsed(begun).as_secs_f64());
     }
 }
 
-fn in_set(set: &[u8], byte: u8) -> bool {
-    let mut at = 0;
-    while at < set.len() {
-        if at + 2 < set.len() && set[at + 1] == b'-' {
-            if set[at] <= byte && byte <= set[at + 2] {
-                return true;
-            }
-            at += 3;
-        } else {
-            if set[at] == byte {
-                return true;
-            }
-            at += 1;
-        }
-    }
-    false
+/// The files a pattern names.
+pub fn matching(disk: &dyn Disk, pattern: &Path) -> Vec<PathBuf> {
+    let pattern = pattern.to_string_lossy();
+    glob(disk, &pattern)
 }
 
 fn read(disk: &dyn Disk, path: &Path) -> Result<Vec<TargetGroup>, String> {
@@ -191,22 +160,5 @@ mod tests {
             assert!(shown(file, text).is_err(), "{text}");
         }
         assert_eq!(shown("t.yml", ""), Ok(vec![]));
-    }
-
-    #[test]
-    fn patterns_match_as_filepath_match_does() {
-        for (pattern, name, expected) in [
-            ("*.yml", "a.yml", true),
-            ("*.yml", "a.json", false),
-            ("a?.yml", "ab.yml", true),
-            ("a[0-9].yml", "a5.yml", true),
-            ("a[^0-9].yml", "a5.yml", false),
-            ("*a*b", "xxaxxb", true),
-            ("\\*.yml", "*.yml", true),
-            ("\\*.yml", "x.yml", false),
-            ("[", "[", false),
-        ] {
-            assert_eq!(glob(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
-        }
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! A provider is one task with its own slot of the job's set; it always says its full set. On a reload a provider whose
 //! configuration is equal goes on untouched, with its slot; the others are stopped and their slots emptied.
-//! The first set of a job is published as soon as every provider of it has spoken once or half a second has passed (so that a
-//! slow Consul does not hold up a static list, and a start does not publish half a set for nothing); later ones at once, but
-//! no closer than `publish_interval`.
+//! A set is published as soon as every provider of the job has spoken once or half a second has passed (so that a slow
+//! Consul does not hold up a static list, and neither a start nor a reload publishes half a set for nothing); later ones at
+//! once, then 100 ms apart, growing to `publish_interval` while changes go on.
 //!
 //! Limits: [`TARGETS_MAX`] targets a provider; what is more is left out, logged and counted.
 
@@ -13,7 +13,7 @@ use crate::{consul, file};
 use model::TargetGroup;
 use runtime::clock::Clock;
 use runtime::disk::Disk;
-use runtime::instrument::{Counter, CounterVec, GaugeVec, Registry};
+use runtime::instrument::{Counter, CounterVec, GaugeVec, Registry, Summary, SummaryVec};
 use runtime::shutdown::Shutdown;
 use runtime::target_channel::{self, TargetReceiver, TargetSender};
 use std::collections::BTreeMap;
@@ -27,6 +27,14 @@ pub const TARGETS_MAX: usize = 200_000;
 /// How long the first set of a job waits for its slowest provider.
 const FIRST_SET_WAIT: Duration = Duration::from_millis(500);
 
+/// The least pause between two publications of a job; each further one of a series waits half as long again.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+
+const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
+
+/// The value of label `name` in the manager's metrics, as the original's scrape discovery has it.
+const NAME: &str = "scrape";
+
 /// What all providers share.
 #[derive(Clone)]
 pub struct Settings {
@@ -36,7 +44,8 @@ pub struct Settings {
     pub disk: Arc<dyn Disk>,
     /// Where the instruments are.
     pub registry: Registry,
-    /// Least time between two publications of one job; the original's `--scrape.discovery-reload-interval`.
+    /// The pause between two publications of a job grows up to this while changes go on; the original's
+    /// `--scrape.discovery-reload-interval`.
     pub publish_interval: Duration,
     /// Whether Consul providers ask again at once instead of after `refresh_interval` (settled 24: `isobar up`).
     pub follow_at_once: bool,
@@ -49,8 +58,12 @@ pub struct Settings {
 pub(crate) struct Instruments {
     pub(crate) file_read_errors: Counter,
     pub(crate) file_mtime: GaugeVec,
+    pub(crate) file_scan: Summary,
     pub(crate) consul_failures: Counter,
+    pub(crate) consul_duration: SummaryVec,
     targets: GaugeVec,
+    last_update: GaugeVec,
+    received: CounterVec,
     updates: CounterVec,
     left_out: Counter,
 }
@@ -67,6 +80,27 @@ impl Instruments {
             ),
             consul_failures: registry
                 .counter("prometheus_sd_consul_rpc_failures_total", "The number of Consul RPC call failures."),
+            file_scan: registry.summary(
+                "prometheus_sd_file_scan_duration_seconds",
+                "The duration of the File-SD scan in seconds.",
+                &QUANTILES,
+            ),
+            consul_duration: registry.summary_vec(
+                "prometheus_sd_consul_rpc_duration_seconds",
+                "The duration of a Consul RPC call in seconds.",
+                &QUANTILES,
+                &["endpoint", "call"],
+            ),
+            last_update: registry.gauge_vec(
+                "prometheus_sd_last_update_timestamp_seconds",
+                "Timestamp of the last update sent to the SD consumers.",
+                &["name", "config"],
+            ),
+            received: registry.counter_vec(
+                "prometheus_sd_received_updates_total",
+                "Total number of update events received from the SD providers.",
+                &["name"],
+            ),
             targets: registry.gauge_vec(
                 "prometheus_sd_discovered_targets",
                 "Current number of discovered targets.",
@@ -94,6 +128,13 @@ struct Job {
     instruments: Instruments,
 }
 
+impl Job {
+    /// Whether every provider has spoken.
+    fn is_complete(&self) -> bool {
+        self.slots.lock().unwrap_or_else(|e| e.into_inner()).values().all(Option::is_some)
+    }
+}
+
 /// Where a provider says its full set.
 #[derive(Clone)]
 pub(crate) struct Sink {
@@ -104,6 +145,7 @@ pub(crate) struct Sink {
 impl Sink {
     /// Replaces what this provider said before.
     pub(crate) fn set(&self, mut groups: Vec<TargetGroup>) {
+        self.job.instruments.received.with(&[NAME]).inc();
         groups.sort_by(|a, b| a.source.cmp(&b.source));
         let said: usize = groups.iter().map(|group| group.targets.len()).sum();
         if said > TARGETS_MAX {
@@ -239,24 +281,27 @@ impl Manager {
 
 /// Publishes a job's set whenever it changed.
 async fn publish(job: Arc<Job>, settings: Settings, stop: Shutdown) {
+    let clock = &settings.clock;
     let work = async {
-        let first_until = settings.clock.instant() + FIRST_SET_WAIT;
+        let mut pause = PAUSE_FIRST;
         loop {
-            let complete = job.slots.lock().unwrap_or_else(|e| e.into_inner()).values().all(Option::is_some);
-            if complete || settings.clock.deadline(first_until, job.changed.notified()).await.is_err() {
-                break;
-            }
-        }
-        loop {
-            send(&job);
-            settings.clock.sleep(settings.publish_interval).await;
+            // at a start and after a reload: a set without what a new provider is about to say would take targets away
+            let until = clock.instant() + FIRST_SET_WAIT;
+            while !job.is_complete() && clock.deadline(until, job.changed.notified()).await.is_ok() {}
+            send(&job, clock);
+            let sent = clock.instant();
+            clock.sleep(pause.min(settings.publish_interval)).await;
             job.changed.notified().await;
+            let was_quiet = clock.elapsed(sent) > settings.publish_interval;
+            pause = if was_quiet { PAUSE_FIRST } else { (pause * 3 / 2).min(settings.publish_interval) };
         }
     };
     stop.until_stopped(work).await;
+    job.instruments.targets.remove(&[NAME, &job.name]);
+    job.instruments.last_update.remove(&[NAME, &job.name]);
 }
 
-fn send(job: &Job) {
+fn send(job: &Job, clock: &Clock) {
     let mut all = Vec::new();
     let slots = job.slots.lock().unwrap_or_else(|e| e.into_inner());
     for (slot, groups) in slots.iter() {
@@ -271,7 +316,8 @@ fn send(job: &Job) {
     }
     drop(slots);
     let targets: usize = all.iter().map(|group| group.targets.len()).sum();
-    job.instruments.targets.with(&["scrape", &job.name]).set(targets as f64);
-    job.instruments.updates.with(&["scrape"]).inc();
+    job.instruments.targets.with(&[NAME, &job.name]).set(targets as f64);
+    job.instruments.last_update.with(&[NAME, &job.name]).set(clock.now().seconds());
+    job.instruments.updates.with(&[NAME]).inc();
     job.sender.send(all);
 }

@@ -27,7 +27,6 @@ mod filefd;
 mod filesystem;
 mod filter;
 mod flags;
-mod glob;
 mod loadavg;
 mod meminfo;
 mod name_cache;

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod cpu;
 pub mod disk;
 pub mod flags;
+pub mod glob;
 pub mod instrument;
 pub mod limit;
 pub mod listening;

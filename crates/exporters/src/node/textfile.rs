@@ -13,9 +13,9 @@
 
 use super::collector::{Collect, CollectError, Scrape};
 use super::exposition::{self, Kind, Metric};
-use super::glob::glob;
 use super::text::{Family, Page, escape_help, family, push_labels, push_number};
 use runtime::disk::{Disk, Metadata};
+use runtime::glob::glob;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A larger file is an error.
