@@ -5,5 +5,6 @@ mod checks;
 mod client;
 mod durability;
 mod instance;
+mod kill;
 mod python;
 mod replay;
