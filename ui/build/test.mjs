@@ -1,7 +1,7 @@
 // Bundles the tests of one folder for Node and runs them: `node build/test.mjs test|browser [name…]`.
 //
 // Node 20 does not read TypeScript; the same compiler that builds the page prepares its tests.
-import { readdir, rm } from 'node:fs/promises';
+import { access, readdir, rm } from 'node:fs/promises';
 import { spawn } from 'node:child_process';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +10,14 @@ import { root } from './config.mjs';
 
 const [folder = 'test', ...wanted] = process.argv.slice(2);
 const home = fileURLToPath(root);
+if (folder === 'browser') {
+  const browser = process.env.CHROMIUM ?? '/usr/bin/chromium';
+  const found = await access(browser).then(() => true, () => false);
+  if (!found) {
+    console.log(`SKIP browser: ${browser} is not there (apt-get install chromium, or name another in CHROMIUM)`);
+    process.exit(0);
+  }
+}
 const out = join(home, '.generated', folder);
 const names = (await readdir(join(home, folder)))
   .filter((name) => name.endsWith('.test.ts'))

@@ -220,7 +220,7 @@ function TileBox(props: { tile: Tile; fromS: number; toS: number; stepS: number;
       <span class="tile-label">
         <span>{props.tile.title}</span>
         <span class={`tile-note ${tone()}`}>
-          <Show when={tone() !== ''}><span aria-hidden="true">▲ </span><span class="sr">{GRADE_WORD[props.tile.grade]}, </span></Show>
+          <Show when={tone() !== ''}><span aria-hidden="true">{props.tile.grade === 'crit' ? '■' : '▲'} </span><span class="sr">{GRADE_WORD[props.tile.grade]}, </span></Show>
           <Show when={late()} fallback={props.tile.note}>{(age) => <>○ {roughDuration(age() * 1000)} old</>}</Show>
         </span>
       </span>
