@@ -48,7 +48,8 @@ impl Api {
     /// When the answer is no success.
     pub fn query_range(&mut self, query: &str, start: &str, end: &str, step: &str) -> Result<Value> {
         let form = [("query", query), ("start", start), ("end", end), ("step", step)];
-        data(self.client.post_form("/api/v1/query_range", &form)?.json()?).with_context(|| format!("query_range {query}"))
+        data(self.client.post_form("/api/v1/query_range", &form)?.json()?)
+            .with_context(|| format!("query_range {query}"))
     }
 
     /// The rows of an instant query.
@@ -91,9 +92,7 @@ impl Api {
     /// When there is no such line.
     pub fn own_metric(&mut self, name: &str) -> Result<f64> {
         let text = self.client.get("/metrics")?.text();
-        let line = text.lines().find(|line| {
-            line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']))
-        });
+        let line = text.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])));
         let line = line.with_context(|| format!("no {name} in /metrics"))?;
         line.rsplit(' ').next().and_then(parse).with_context(|| format!("{line:?} has no value"))
     }

@@ -119,7 +119,12 @@ pub fn prometheus(program: &Path, folder: &Path, config: &str, flags: &[&str]) -
 }
 
 fn prometheus_like(
-    name: &str, program: &Path, role: &[&str], folder: &Path, config: &str, flags: &[&str],
+    name: &str,
+    program: &Path,
+    role: &[&str],
+    folder: &Path,
+    config: &str,
+    flags: &[&str],
 ) -> Result<Launch> {
     std::fs::create_dir_all(folder)?;
     let file = folder.join("prometheus.yml");

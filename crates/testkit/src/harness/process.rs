@@ -1,7 +1,10 @@
 //! A program that was started: its output kept in a file, ended by signal, measured through `/proc`.
 //!
 //! Dropping a [`Process`] kills it (SIGKILL) and reaps it, so that a test that fails leaves nothing running.
-#![expect(clippy::disallowed_methods, reason = "the harness stands outside the product: its own files, sockets and clock")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the harness stands outside the product: its own files, sockets and clock"
+)]
 
 use crate::harness::http;
 use anyhow::{Context, Result, bail};
@@ -179,7 +182,8 @@ impl Process {
         // the name in parentheses may hold blanks
         let rest = text.rsplit_once(')').context("no name in /proc/PID/stat")?.1;
         let fields: Vec<&str> = rest.split_whitespace().collect();
-        let ticks: u64 = fields.get(11).context("short")?.parse::<u64>()? + fields.get(12).context("short")?.parse::<u64>()?;
+        let ticks: u64 =
+            fields.get(11).context("short")?.parse::<u64>()? + fields.get(12).context("short")?.parse::<u64>()?;
         Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
     }
 }

@@ -154,7 +154,8 @@ impl Run {
     }
 }
 
-const HEADER: &str = "# Evidence\n\nWritten by `cargo xtask show NAME`, newest last; `cargo xtask show list` names the bounds.\n";
+const HEADER: &str =
+    "# Evidence\n\nWritten by `cargo xtask show NAME`, newest last; `cargo xtask show list` names the bounds.\n";
 
 fn line(figure: &Figure) -> String {
     let Figure { name, value, bound, met } = figure;
@@ -166,7 +167,7 @@ fn line(figure: &Figure) -> String {
 }
 
 /// A number with as many digits as matter.
-pub fn short(value: f64) -> String {
+pub(super) fn short(value: f64) -> String {
     if value.fract() == 0.0 || value.abs() >= 1000.0 {
         format!("{value:.0}")
     } else if value.abs() >= 10.0 {
