@@ -16,7 +16,6 @@ pub mod config;
 mod connections;
 mod cors;
 mod gate;
-mod holder;
 mod listener;
 mod service;
 mod traffic;

@@ -1,11 +1,12 @@
 //! Binding: one address, with an error that says who is in the way.
 
 use crate::server::config::ServerConfig;
-use crate::server::holder;
 use runtime::disk::{Disk, RealDisk};
+use runtime::listening::holder;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
@@ -82,9 +83,9 @@ impl Listener {
 }
 
 fn holder_text(disk: &dyn Disk, port: u16) -> String {
-    match holder::find(disk, port) {
-        Some(holder) => format!("{} (pid {})", holder.program, holder.pid),
-        None => "a program of another user".to_owned(),
+    match holder(disk, Path::new("/proc"), port) {
+        Some(holder) => holder.owner(),
+        None => "a program that can not be seen".to_owned(),
     }
 }
 
