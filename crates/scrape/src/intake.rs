@@ -1,431 +1,341 @@
-//! Intake: one body becomes one transaction.
+//! Intake: from a body to the store, one transaction per visit, whatever became of the visit.
 //!
-//! Per line: the cache says where it leads ([`crate::line_cache`]); an unknown line is parsed, gets the target's labels,
-//! is relabelled, checked against the limits and declared. Values gather in a row; one commit ends it. Nothing of a visit
-//! lands unless all of it may: a body that cannot be parsed, or exceeds a limit, leaves no sample and no series.
-//! Series that were there in the visit before and are not now get a staleness marker in the same row.
+//! ```text
+//! body ─► lines ─► cache ─► row: known and new series
+//!                           + markers for series that vanished (all of them after a failure)
+//!                           + up, scrape_duration_seconds …      ─► commit
+//! ```
 //!
-//! Cost: a known line allocates nothing; row buffers are kept between visits and shrunk after a large one.
+//! Invariants
+//! - a visit that fails (no answer, not metrics, a limit) appends nothing of its body: the transaction begun for it is
+//!   dropped and another one carries markers and report;
+//! - a known line allocates nothing: hash, compare, number, two pushes.
 
 use crate::config::JobConfig;
 use crate::instruments::Instruments;
-use crate::line_cache::{Leads, LineCache, line_hash};
+use crate::line_cache::LineCache;
 use crate::metadata::FamilyTable;
+use crate::report::{Report, ReportSeries};
+use crate::sample_labels::{SampleError, sample_labels};
 use crate::target::Target;
-use model::labels::METRIC_NAME;
-use model::{Labels, LabelsBuilder, STALE_NAN, Timestamp, relabel};
+use model::{STALE_NAN, Timestamp};
+use std::time::Duration;
 use storage::{Append, AppendError, Appender, CommitError, Durability, LaneKey, Row, SeriesRef, Tenant};
 use thiserror::Error;
-use wire::exposition::text::{Entry, TextParser, read_labels, unescape_help};
+use wire::exposition::text::{Entry, TextParser, unescape_help};
 
-/// Why a visit failed after its body was there; shown as the target's last error.
+/// Samples may lie this far in the future, as in the original.
+const AHEAD_MAX_MS: i64 = 10 * 60 * 1000;
+
+/// What a visit brought, and where it goes.
+#[derive(Clone, Copy)]
+pub(crate) struct Visit<'a> {
+    /// The time of its samples.
+    pub(crate) at: Timestamp,
+    /// How long it took.
+    pub(crate) duration: Duration,
+    /// The body, or why there is none.
+    pub(crate) body: Result<&'a [u8], &'a str>,
+    pub(crate) target: &'a Target,
+    pub(crate) job: &'a JobConfig,
+    pub(crate) store: &'a dyn Append,
+}
+
+/// The store took nothing.
 #[derive(Debug, Error)]
 pub(crate) enum IntakeError {
-    /// The body is no exposition text.
-    #[error("{0}")]
-    Parse(String),
-    /// More samples than `sample_limit`.
-    #[error("sample limit exceeded (limit: {0})")]
-    SampleLimit(u64),
-    /// A series exceeds a label limit.
-    #[error("{0}")]
-    LabelLimit(String),
-    /// A series has no name after relabelling.
-    #[error("metric name missing after relabelling: {0}")]
-    NoName(Labels),
-    /// The store refused a series.
-    #[error("{0}")]
+    #[error("cannot store samples: {0}")]
     Append(#[from] AppendError),
-    /// The store did not take the visit.
-    #[error("{0}")]
+    #[error("cannot store samples: {0}")]
     Commit(#[from] CommitError),
 }
 
-/// What came of a body.
+/// What a body holds, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Taken {
     /// Samples in the body.
     pub(crate) scraped: u64,
     /// Samples after relabelling.
     pub(crate) kept: u64,
-    /// Series that are new.
+    /// Series whose lines are new.
     pub(crate) added: u64,
 }
 
-/// What a report writes besides the samples of the body.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Report {
-    /// Time the visit took, in seconds.
-    pub(crate) seconds: f64,
-    /// Size of the body after unpacking.
-    pub(crate) body_bytes: u64,
-    /// `timeout` in seconds, for the extra metrics.
-    pub(crate) timeout_seconds: f64,
+/// Why a body is not taken.
+enum BodyError {
+    /// The visit fails, with this reason.
+    Failed(String),
+    /// The store does not take it.
+    Store(AppendError),
 }
 
-const REPORTED: [&str; 8] = [
-    "up",
-    "scrape_duration_seconds",
-    "scrape_samples_scraped",
-    "scrape_samples_post_metric_relabeling",
-    "scrape_series_added",
-    "scrape_timeout_seconds",
-    "scrape_sample_limit",
-    "scrape_body_size_bytes",
-];
-
-/// A body being taken in.
-struct Visit<'a> {
-    taken: Taken,
-    duplicates: u64,
-    job: &'a JobConfig,
+impl From<AppendError> for BodyError {
+    fn from(error: AppendError) -> Self {
+        BodyError::Store(error)
+    }
 }
 
-/// The intake of one target.
+/// Rows with more places than this are given back after the visit.
+const ROW_KEPT: usize = 1 << 16;
+
+/// What is remembered of one target between visits.
 pub(crate) struct Intake {
-    lane: LaneKey,
     cache: LineCache,
-    reported: [Option<SeriesRef>; REPORTED.len()],
+    report: ReportSeries,
+    lane: LaneKey,
+    instruments: Instruments,
     series: Vec<SeriesRef>,
     values: Vec<f64>,
-    instruments: Instruments,
+    order: Vec<u32>,
 }
-
-/// Buffers larger than this are given back after a visit that needed them.
-const ROW_KEPT: usize = 1 << 16;
 
 impl Intake {
     pub(crate) fn new(lane: LaneKey, instruments: Instruments) -> Self {
         Intake {
-            lane,
             cache: LineCache::new(lane.0),
-            reported: [None; REPORTED.len()],
+            report: ReportSeries::default(),
+            lane,
+            instruments,
             series: Vec::new(),
             values: Vec::new(),
-            instruments,
+            order: Vec::new(),
         }
     }
 
-    /// Takes a body in and reports it as up.
-    #[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename them")]
+    /// Forgets what lines mean, because other rules hold now; series that do not turn up again will be marked.
+    pub(crate) fn forget_lines(&mut self) {
+        self.cache.forget();
+    }
+
+    /// Records a visit, successful or not. The inner `Err` is why it counts as failed.
     pub(crate) fn take(
         &mut self,
-        store: &dyn Append,
-        job: &JobConfig,
-        target: &Target,
+        visit: Visit<'_>,
         families: &mut FamilyTable,
-        body: &[u8],
-        at: Timestamp,
-        report: Report,
-    ) -> Result<Taken, IntakeError> {
-        let taken = match self.attempt(store, job, target, families, body, at, report) {
-            // the store forgot a series we kept the ref of: begin anew, once; refs of this attempt are fresh
-            Err(IntakeError::Append(AppendError::UnknownSeries(_))) => {
-                self.forget();
-                self.attempt(store, job, target, families, body, at, report)
-            }
-            other => other,
-        };
-        if self.series.capacity() > ROW_KEPT {
-            (self.series, self.values) = (Vec::new(), Vec::new());
+    ) -> Result<Result<Taken, String>, IntakeError> {
+        let mut outcome = self.attempt(visit, families);
+        if matches!(outcome, Err(IntakeError::Append(AppendError::UnknownSeries(_)))) {
+            // the store has forgotten a series (nothing was appended to it for long): name them all again
+            self.forget_refs();
+            outcome = self.attempt(visit, families);
         }
-        taken
+        if outcome.is_err() {
+            self.forget_refs();
+        }
+        if self.series.capacity() > ROW_KEPT {
+            (self.series, self.values, self.order) = (Vec::new(), Vec::new(), Vec::new());
+        }
+        outcome
     }
 
-    fn forget(&mut self) {
+    fn forget_refs(&mut self) {
         self.cache.clear();
-        self.reported = [None; REPORTED.len()];
+        self.report.clear();
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename them")]
-    fn attempt(
-        &mut self,
-        store: &dyn Append,
-        job: &JobConfig,
-        target: &Target,
-        families: &mut FamilyTable,
-        body: &[u8],
-        at: Timestamp,
-        report: Report,
-    ) -> Result<Taken, IntakeError> {
-        let mut appender = store.begin(Tenant::DEFAULT)?;
+    fn attempt(&mut self, visit: Visit<'_>, families: &mut FamilyTable) -> Result<Result<Taken, String>, IntakeError> {
         self.series.clear();
         self.values.clear();
+        self.order.clear();
         self.cache.begin();
+        let mut appender = visit.store.begin(Tenant::DEFAULT)?;
+        let mut taken = Taken::default();
+        let read = match visit.body {
+            Ok(body) => self.read(body, visit, appender.as_mut(), families, &mut taken),
+            Err(reason) => Err(BodyError::Failed(reason.to_owned())),
+        };
+        let failed = match read {
+            Ok(()) => None,
+            Err(BodyError::Store(error)) => return Err(error.into()),
+            Err(BodyError::Failed(reason)) => {
+                drop(appender);
+                appender = visit.store.begin(Tenant::DEFAULT)?;
+                self.series.clear();
+                self.values.clear();
+                Some(reason)
+            }
+        };
+        let (series, values) = (&mut self.series, &mut self.values);
+        self.cache.vanished(failed.is_none(), |gone| {
+            series.push(gone);
+            values.push(STALE_NAN);
+        });
+        let report = Report {
+            up: failed.is_none(),
+            duration: visit.duration,
+            scraped: taken.scraped,
+            kept: taken.kept,
+            added: taken.added,
+            timeout: visit.target.timeout,
+            body_bytes: visit.body.map_or(0, <[u8]>::len),
+        };
+        let (limit, extra) = (visit.job.sample_limit, visit.job.extra_metrics);
+        self.report.push(&report, limit, extra, &visit.target.labels, appender.as_mut(), (series, values))?;
+        self.commit(appender, visit.at, failed.is_none())?;
+        Ok(match failed {
+            None => Ok(taken),
+            Some(reason) => Err(reason),
+        })
+    }
+
+    /// Stages the row and commits; provisional refs become the store's.
+    fn commit(&mut self, mut appender: Box<dyn Appender>, at: Timestamp, success: bool) -> Result<(), IntakeError> {
+        appender.row(Row { lane: self.lane, at, series: &self.series, values: &self.values, starts: &[] })?;
+        let done = appender.commit(Durability::Soon)?;
+        let refusals = &done.refusals;
+        if refusals.total() > 0 {
+            self.instruments.out_of_order.add((refusals.out_of_order + refusals.too_old) as f64);
+            self.instruments.out_of_bounds.add(refusals.out_of_bounds as f64);
+            self.instruments.duplicate.add(refusals.duplicate as f64);
+        }
+        self.report.settle(|series| done.resolve(series));
+        if success {
+            self.cache.end_success(&self.order, |series| done.resolve(series));
+        } else {
+            self.cache.end_failure();
+        }
+        Ok(())
+    }
+
+    /// Reads the body's lines into the row.
+    fn read(
+        &mut self,
+        body: &[u8],
+        visit: Visit<'_>,
+        appender: &mut dyn Appender,
+        families: &mut FamilyTable,
+        taken: &mut Taken,
+    ) -> Result<(), BodyError> {
+        let failed = |e: wire::exposition::text::TextError| BodyError::Failed(e.to_string());
         families.begin();
-        let mut visit = Visit { taken: Taken::default(), duplicates: 0, job };
         let mut parser = TextParser::new(body);
         loop {
-            if let Some((slot, len, hash)) = self.cache.expected() {
-                let seed = self.cache.seed();
-                if let Some(known) = parser.known(len, |series| line_hash(series, seed) == hash) {
-                    let (value, own) = known.map_err(|e| IntakeError::Parse(e.to_string()))?;
-                    self.cache.was_expected();
-                    self.sample(appender.as_mut(), &mut visit, slot, value, own)?;
-                    continue;
-                }
+            if let Some((len, same)) = self.cache.expected()
+                && let Some(sample) = parser.known(len, same)
+            {
+                let (value, at) = sample.map_err(failed)?;
+                let slot = self.cache.advance();
+                self.sample(slot, value, at, visit, appender, taken)?;
+                continue;
             }
             match parser.next() {
                 None => break,
-                Some(Err(error)) => return Err(IntakeError::Parse(error.to_string())),
-                Some(Ok(Entry::Comment)) => {}
-                Some(Ok(Entry::Help { name, text })) => {
-                    if let Ok(name) = std::str::from_utf8(name) {
-                        families.help(name, &unescape_help(text));
-                    }
-                }
-                Some(Ok(Entry::Type { name, kind })) => {
-                    if let Ok(name) = std::str::from_utf8(name) {
-                        families.kind(name, kind);
-                    }
-                }
-                Some(Ok(Entry::Series { series, value, at: own })) => {
-                    let hash = self.cache.hash(series);
-                    let slot = match self.cache.find(hash) {
-                        Some(slot) => slot,
-                        None => {
-                            let found = self.declare(appender.as_mut(), job, target, series, parser.kind())?;
-                            visit.taken.added += u64::from(found.is_some_and(SeriesRef::is_provisional));
-                            self.cache.add(hash, series.len(), found)
+                Some(entry) => match entry.map_err(failed)? {
+                    Entry::Comment => {}
+                    Entry::Help { name, text } => {
+                        if let Ok(name) = std::str::from_utf8(name) {
+                            families.help(name, &unescape_help(text));
                         }
-                    };
-                    self.sample(appender.as_mut(), &mut visit, slot, value, own)?;
-                }
+                    }
+                    Entry::Type { name, kind } => {
+                        if let Ok(name) = std::str::from_utf8(name) {
+                            families.kind(name, kind);
+                        }
+                    }
+                    Entry::Series { series, value, at } => {
+                        if let Some(slot) = self.slot_of(series, parser.kind(), visit, appender, taken)? {
+                            self.sample(slot, value, at, visit, appender, taken)?;
+                        }
+                    }
+                },
             }
         }
-        let Visit { taken, duplicates, .. } = visit;
-        if duplicates > 0 {
-            self.instruments.duplicate.add(duplicates as f64);
-            tracing::warn!(scrape_pool = %job.name, target = %target.url, num_dropped = duplicates, "Error on ingesting samples with different value but same timestamp");
+        if over(visit.job.sample_limit, taken.kept) {
+            self.instruments.sample_limit.inc();
+            let limit = visit.job.sample_limit;
+            return Err(BodyError::Failed(format!("sample limit exceeded (limit: {limit})")));
         }
-        self.series.extend(self.cache.vanished());
-        self.values.resize(self.series.len(), STALE_NAN);
-        self.stage_report(appender.as_mut(), job, target, Some(taken), report)?;
-        self.commit(appender, at)?;
-        self.cache.end();
-        Ok(taken)
+        Ok(())
+    }
+
+    /// The slot of a line that is not the expected one; `None` for a new one beyond the limit, which is only counted.
+    fn slot_of(
+        &mut self,
+        series: &[u8],
+        kind: model::MetricType,
+        visit: Visit<'_>,
+        appender: &mut dyn Appender,
+        taken: &mut Taken,
+    ) -> Result<Option<u32>, BodyError> {
+        let hash = self.cache.hash(series);
+        if let Some(slot) = self.cache.find(hash) {
+            return Ok(Some(slot));
+        }
+        let labels = sample_labels(series, kind, &visit.target.labels, visit.job).map_err(|error| match error {
+            SampleError::Invalid(reason) => BodyError::Failed(reason),
+            SampleError::Limit(reason) => {
+                self.instruments.label_limits.inc();
+                BodyError::Failed(reason)
+            }
+        })?;
+        let declared = match labels {
+            None => None,
+            Some(_) if over(visit.job.sample_limit, taken.kept + 1) => {
+                taken.scraped += 1;
+                taken.kept += 1;
+                return Ok(None);
+            }
+            Some(labels) => Some(appender.declare(&labels)?),
+        };
+        taken.added += u64::from(declared.is_some());
+        Ok(Some(self.cache.insert(hash, series.len(), declared)))
     }
 
     /// Stages the value of one line.
     fn sample(
         &mut self,
-        appender: &mut dyn Appender,
-        visit: &mut Visit<'_>,
         slot: u32,
         value: f64,
-        own: Option<i64>,
-    ) -> Result<(), IntakeError> {
-        visit.taken.scraped += 1;
-        let own = own.filter(|_| visit.job.honor_timestamps);
-        let tracked = own.is_none() || visit.job.track_timestamps_staleness;
-        let leads = self.cache.slot(slot).leads;
-        let again = self.cache.see(slot, tracked);
-        let Leads::Series(series) = leads else { return Ok(()) };
-        visit.taken.kept += 1;
-        if visit.job.sample_limit > 0 && visit.taken.kept > visit.job.sample_limit {
-            self.instruments.sample_limit.inc();
-            return Err(IntakeError::SampleLimit(visit.job.sample_limit));
+        at: Option<i64>,
+        visit: Visit<'_>,
+        appender: &mut dyn Appender,
+        taken: &mut Taken,
+    ) -> Result<(), AppendError> {
+        taken.scraped += 1;
+        let first = self.cache.see(slot);
+        if first {
+            self.order.push(slot);
         }
-        if again && own.is_none() {
-            // the same value once more is no news; another one is an error of the target
-            let first = self.series.iter().position(|known| *known == series);
-            let same = first.is_some_and(|at| self.values[at].to_bits() == value.to_bits());
-            visit.duplicates += u64::from(!same);
+        let own_time = at.filter(|_| visit.job.honor_timestamps);
+        let slot = self.cache.slot(slot);
+        if slot.dropped {
             return Ok(());
         }
-        match own {
-            Some(own) => appender.sample(series, Timestamp(own), value, Timestamp(0))?,
+        slot.timed = own_time.is_some() && !visit.job.track_timestamps_staleness;
+        match own_time {
+            None if slot.alias || !first => self.instruments.duplicate.inc(),
             None => {
-                self.series.push(series);
+                taken.kept += 1;
+                self.series.push(slot.series);
                 self.values.push(value);
             }
-        }
-        Ok(())
-    }
-
-    /// Stages the row and commits; provisional refs of cache and report become real ones.
-    fn commit(&mut self, mut appender: Box<dyn Appender>, at: Timestamp) -> Result<(), IntakeError> {
-        appender.row(Row { lane: self.lane, at, series: &self.series, values: &self.values, starts: &[] })?;
-        let committed = appender.commit(Durability::Soon)?;
-        let refusals = &committed.refusals;
-        if refusals.total() > 0 {
-            self.instruments.out_of_order.add(refusals.out_of_order as f64);
-            self.instruments.duplicate.add(refusals.duplicate as f64);
-            self.instruments.out_of_bounds.add((refusals.out_of_bounds + refusals.too_old) as f64);
-        }
-        if !committed.born.is_empty() {
-            self.cache.resolve(|series| committed.resolve(series));
-            for slot in &mut self.reported {
-                *slot = slot.and_then(|series| committed.resolve(series));
+            Some(own) if own > visit.at.0.saturating_add(AHEAD_MAX_MS) => self.instruments.out_of_bounds.inc(),
+            Some(own) => {
+                taken.kept += 1;
+                appender.sample(slot.series, Timestamp(own), value, Timestamp(0))?;
             }
         }
         Ok(())
     }
 
-    /// Reports a visit that failed: everything known goes stale, `up` is 0. After the target's last visit (`gone`) the
-    /// reported series go stale too.
-    pub(crate) fn fail(
-        &mut self,
-        store: &dyn Append,
-        job: &JobConfig,
-        target: &Target,
-        at: Timestamp,
-        report: Report,
-    ) -> Result<(), IntakeError> {
-        let stale = self.cache.tracked();
-        self.cache.clear();
-        match self.attempt_fail(store, job, target, &stale, at, report) {
-            Err(IntakeError::Append(AppendError::UnknownSeries(_))) => {
-                // some of them the store has forgotten: mark those it still knows one by one
-                self.reported = [None; REPORTED.len()];
-                for series in &stale {
-                    let mut appender = store.begin(Tenant::DEFAULT)?;
-                    if appender.sample(*series, at, STALE_NAN, Timestamp(0)).is_ok() {
-                        appender.commit(Durability::Soon)?;
-                    }
-                }
-                self.attempt_fail(store, job, target, &[], at, report)
-            }
-            other => other,
-        }
-    }
-
-    fn attempt_fail(
-        &mut self,
-        store: &dyn Append,
-        job: &JobConfig,
-        target: &Target,
-        stale: &[SeriesRef],
-        at: Timestamp,
-        report: Report,
-    ) -> Result<(), IntakeError> {
-        let mut appender = store.begin(Tenant::DEFAULT)?;
-        self.series.clear();
-        self.values.clear();
-        self.series.extend_from_slice(stale);
-        self.values.resize(stale.len(), STALE_NAN);
-        self.stage_report(appender.as_mut(), job, target, None, report)?;
-        self.commit(appender, at)
-    }
-
-    /// Ends the target: all its series, the reported ones too, get a staleness marker.
+    /// The target is gone: every series it still feeds ends at `at`.
     pub(crate) fn end(&mut self, store: &dyn Append, at: Timestamp) -> Result<(), IntakeError> {
-        let mut stale = self.cache.tracked();
-        stale.extend(self.reported.iter().flatten().copied());
-        self.forget();
-        let mut appender = store.begin(Tenant::DEFAULT)?;
-        for series in stale {
-            // a series the store has forgotten needs no marker
-            let _ = appender.sample(series, at, STALE_NAN, Timestamp(0));
+        let mut series = self.cache.take_live();
+        series.extend(self.report.take_all());
+        if series.is_empty() {
+            return Ok(());
         }
+        let values = vec![STALE_NAN; series.len()];
+        let mut appender = store.begin(Tenant::DEFAULT)?;
+        appender.row(Row { lane: self.lane, at, series: &series, values: &values, starts: &[] })?;
         appender.commit(Durability::Soon)?;
         Ok(())
     }
-
-    fn stage_report(
-        &mut self,
-        appender: &mut dyn Appender,
-        job: &JobConfig,
-        target: &Target,
-        taken: Option<Taken>,
-        report: Report,
-    ) -> Result<(), IntakeError> {
-        let up = taken.is_some();
-        let taken = taken.unwrap_or_default();
-        let values = [
-            f64::from(u8::from(up)),
-            report.seconds,
-            taken.scraped as f64,
-            taken.kept as f64,
-            taken.added as f64,
-            report.timeout_seconds,
-            job.sample_limit as f64,
-            if up { report.body_bytes as f64 } else { 0.0 },
-        ];
-        let count = if job.extra_metrics { REPORTED.len() } else { 5 };
-        for n in 0..count {
-            let series = match self.reported[n] {
-                Some(series) if !series.is_provisional() => series,
-                _ => {
-                    let mut labels = target.labels.to_builder();
-                    labels.set(METRIC_NAME, REPORTED[n]);
-                    appender.declare(&labels.build())?
-                }
-            };
-            self.reported[n] = Some(series);
-            self.series.push(series);
-            self.values.push(values[n]);
-        }
-        Ok(())
-    }
-
-    /// The series an unknown line leads to; `None` when relabelling drops it.
-    fn declare(
-        &mut self,
-        appender: &mut dyn Appender,
-        job: &JobConfig,
-        target: &Target,
-        series: &[u8],
-        kind: model::MetricType,
-    ) -> Result<Option<SeriesRef>, IntakeError> {
-        let mut labels = LabelsBuilder::new();
-        read_labels(series, kind, &mut labels).map_err(|e| IntakeError::Parse(e.to_string()))?;
-        attach(&mut labels, &target.labels, job.honor_labels);
-        if !relabel::process(&mut labels, job.metric_relabel.list()) {
-            return Ok(None);
-        }
-        if labels.value(METRIC_NAME).is_empty() {
-            return Err(IntakeError::NoName(labels.build()));
-        }
-        if let Err(reason) = check_limits(job, &labels) {
-            self.instruments.label_limits.inc();
-            return Err(IntakeError::LabelLimit(reason));
-        }
-        Ok(Some(appender.declare(&labels.build())?))
-    }
 }
 
-/// Puts the target's labels on a series. On a clash the target wins and the series' own label moves to `exported_…`, unless
-/// `honor` turns that around.
-pub(crate) fn attach(labels: &mut LabelsBuilder, target: &Labels, honor: bool) {
-    for (name, value) in target {
-        let own = labels.value(name).to_owned();
-        if own.is_empty() {
-            labels.set(name, value);
-        } else if !honor {
-            let mut moved = format!("exported_{name}");
-            while !labels.value(&moved).is_empty() || !target.value(&moved).is_empty() {
-                moved.insert_str(0, "exported_");
-            }
-            labels.set(&moved, &own);
-            labels.set(name, value);
-        }
-    }
+fn over(limit: u64, samples: u64) -> bool {
+    limit > 0 && samples > limit
 }
 
-fn check_limits(job: &JobConfig, labels: &LabelsBuilder) -> Result<(), String> {
-    let metric = labels.value(METRIC_NAME);
-    let count = labels.iter().count() as u64;
-    if job.label_limit > 0 && count > job.label_limit {
-        return Err(format!(
-            "label_limit exceeded (metric: {metric:.50}, number of labels: {count}, limit: {})",
-            job.label_limit
-        ));
-    }
-    for (name, value) in labels.iter() {
-        let (name_len, value_len) = (name.len() as u64, value.len() as u64);
-        if job.label_name_length_limit > 0 && name_len > job.label_name_length_limit {
-            return Err(format!(
-                "label_name_length_limit exceeded (metric: {metric:.50}, label name: {name:.50}, length: {name_len}, limit: {})",
-                job.label_name_length_limit
-            ));
-        }
-        if job.label_value_length_limit > 0 && value_len > job.label_value_length_limit {
-            return Err(format!(
-                "label_value_length_limit exceeded (metric: {metric:.50}, label name: {name:.50}, value: {value:.50}, length: {value_len}, limit: {})",
-                job.label_value_length_limit
-            ));
-        }
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ mod intake;
 mod line_cache;
 pub mod metadata;
 pub mod pool;
+mod report;
+mod sample_labels;
 pub mod scrape_loop;
 pub mod target;
 

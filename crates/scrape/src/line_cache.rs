@@ -1,394 +1,255 @@
-//! The line cache: what each line of a target's body was the last time, so that a known line costs one hash.
+//! The line cache: what each line of a target's last body meant, so that a known line costs a hash and a compare.
 //!
 //! ```text
-//! order of last visit   [ 7 | 2 | 9 | … ]   slot numbers, one per line
-//! slots                 2: hash of the series text, ref, when seen last
+//! body line      slot (in line order)
+//! up{a="b"} 1    hash of `up{a="b"}`, its length, its series      ← cursor: the usual case, nothing moved
+//! gone …         …                                                  8 before and after: lines came or went
+//! new{…} 2       –                                                  a table by hash, built when it is first needed
 //! ```
 //!
-//! Line *i* of a visit is nearly always line *i* of the last one: compare its hash with the slot expected there, look
-//! [`LOOK_AHEAD`] further on when it differs (a line vanished), and only then in a table by hash, which is built on demand.
-//! Nothing is parsed, relabelled or allocated for a known line. Slots of lines that were not seen are freed when their
-//! visit ends; their refs are handed back for staleness markers.
+//! Invariants
+//! - a series belongs to one slot: another spelling of the same labels takes the slot over, or, in the same body, becomes
+//!   an alias that is counted as a duplicate and never appended (a row must not hold a series twice);
+//! - a slot is *live* while its series' last sample is newer than its last staleness marker.
 //!
-//! Identity of a line is the 128-bit xxh3 of its series text, seeded per loop: a collision would need 2^64 lines.
-//! Cost: 40 bytes a line; 6 ns a known line of 112 bytes (engine.md 15).
+//! Cost: 40 bytes a line kept; the tables live only during a visit that met something new.
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use storage::SeriesRef;
-use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-/// How far ahead a line is looked for in the last order before the table is asked.
-const LOOK_AHEAD: usize = 8;
+/// How far around the cursor a line is looked for before the table is built.
+const WINDOW: usize = 8;
 
-/// What a line leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Leads {
-    /// To a series.
-    Series(SeriesRef),
-    /// Nowhere: relabelling drops it.
-    Dropped,
-}
+type Table<K> = HashMap<K, u32, foldhash::fast::RandomState>;
 
-/// A known line.
+/// One known line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Slot {
-    hash: u128,
-    /// Bytes of the series text.
-    len: u32,
-    /// What it leads to.
-    pub(crate) leads: Leads,
-    /// The visit it was seen in last.
-    pub(crate) seen: u32,
-    /// Whether its end is to be marked: false for samples with their own timestamps.
-    pub(crate) tracked: bool,
-    /// Whether another line leads to the same series: a duplicate when both are there.
-    shared: bool,
+    hash: [u64; 2],
+    pub(crate) series: SeriesRef,
+    pub(crate) len: u32,
+    visit: u32,
+    /// Metric relabelling drops it.
+    pub(crate) dropped: bool,
+    /// Same labels as another slot.
+    pub(crate) alias: bool,
+    /// Its last line said its own time, which is not tracked.
+    pub(crate) timed: bool,
+    pub(crate) live: bool,
 }
 
-/// The hash of a line's series text; never 0, which marks a free slot.
-pub(crate) fn line_hash(series: &[u8], seed: u64) -> u128 {
-    xxh3_128_with_seed(series, seed).max(1)
-}
-
-/// The cache of one target.
-#[derive(Debug)]
+/// The known lines of one target.
+#[derive(Debug, Default)]
 pub(crate) struct LineCache {
+    slots: Vec<Slot>,
+    /// Live series whose lines were forgotten (other rules now): stale unless they turn up again.
+    orphans: Vec<SeriesRef>,
     seed: u64,
     visit: u32,
-    slots: Vec<Slot>,
-    free: Vec<u32>,
-    order: Vec<u32>,
-    next_order: Vec<u32>,
+    /// Slots from here on are new in this visit.
+    old_len: usize,
     cursor: usize,
-    /// Built when an order was broken; kept from then on.
-    by_hash: Option<HashMap<u128, u32, foldhash::fast::FixedState>>,
-    by_series: HashMap<SeriesRef, u32, foldhash::fast::FixedState>,
-    /// Series that several lines lead to, and the visit each was seen in last. Nearly always empty.
-    shared: HashMap<SeriesRef, u32, foldhash::fast::FixedState>,
+    moved: bool,
+    by_hash: Option<Table<[u64; 2]>>,
+    by_series: Option<Table<u64>>,
 }
 
 impl LineCache {
-    /// An empty cache.
     pub(crate) fn new(seed: u64) -> Self {
-        LineCache {
-            seed,
-            visit: 0,
-            slots: Vec::new(),
-            free: Vec::new(),
-            order: Vec::new(),
-            next_order: Vec::new(),
-            cursor: 0,
-            by_hash: None,
-            by_series: HashMap::default(),
-            shared: HashMap::default(),
-        }
+        LineCache { seed, ..LineCache::default() }
     }
 
-    /// Begins a visit.
     pub(crate) fn begin(&mut self) {
-        self.visit += 1;
+        self.visit = self.visit.wrapping_add(1);
+        self.old_len = self.slots.len();
         self.cursor = 0;
-        self.next_order.clear();
+        self.moved = false;
     }
 
-    /// The hash a line's series text has here.
-    pub(crate) fn hash(&self, series: &[u8]) -> u128 {
-        line_hash(series, self.seed)
+    pub(crate) fn hash(&self, series: &[u8]) -> [u64; 2] {
+        hash(series, self.seed)
     }
 
-    /// The slot expected next, the length of its series text, and its hash.
-    pub(crate) fn expected(&self) -> Option<(u32, usize, u128)> {
-        let slot = *self.order.get(self.cursor)?;
-        let entry = &self.slots[slot as usize];
-        Some((slot, entry.len as usize, entry.hash))
+    /// The slot expected next: its length and a test for its text.
+    pub(crate) fn expected(&self) -> Option<(usize, impl FnOnce(&[u8]) -> bool + use<>)> {
+        let slot = self.slots.get(self.cursor)?;
+        let (wanted, seed) = (slot.hash, self.seed);
+        Some((slot.len as usize, move |text: &[u8]| hash(text, seed) == wanted))
     }
 
-    /// Says that the line expected was there.
-    pub(crate) fn was_expected(&mut self) {
+    /// The expected slot came.
+    pub(crate) fn advance(&mut self) -> u32 {
         self.cursor += 1;
+        (self.cursor - 1) as u32
     }
 
-    /// The seed of the hashes.
-    pub(crate) fn seed(&self) -> u64 {
-        self.seed
-    }
-
-    /// Finds the slot of a line that was not the one expected.
-    pub(crate) fn find(&mut self, hash: u128) -> Option<u32> {
-        let until = self.order.len().min(self.cursor + 1 + LOOK_AHEAD);
-        for at in self.cursor..until {
-            let slot = self.order[at];
-            if self.slots[slot as usize].hash == hash {
-                self.cursor = at + 1;
-                return Some(slot);
-            }
-        }
-        self.look_up(hash)
-    }
-
-    fn look_up(&mut self, hash: u128) -> Option<u32> {
-        if self.order.is_empty() && self.by_hash.is_none() {
-            return None;
-        }
-        let (slots, order) = (&self.slots, &self.order);
-        let table =
-            self.by_hash.get_or_insert_with(|| order.iter().map(|slot| (slots[*slot as usize].hash, *slot)).collect());
-        table.get(&hash).copied()
-    }
-
-    /// The slot's content.
-    pub(crate) fn slot(&self, slot: u32) -> &Slot {
-        &self.slots[slot as usize]
-    }
-
-    /// Notes that the line was seen in this visit; true when it, or another line of its series, was seen before in it.
-    pub(crate) fn see(&mut self, slot: u32, tracked: bool) -> bool {
-        let entry = &mut self.slots[slot as usize];
-        if entry.seen == self.visit {
-            return true;
-        }
-        entry.seen = self.visit;
-        entry.tracked = tracked;
-        self.next_order.push(slot);
-        match entry.leads {
-            Leads::Series(series) if entry.shared => self.shared.insert(series, self.visit) == Some(self.visit),
-            _ => false,
-        }
-    }
-
-    /// Adds a line; it still has to be seen.
-    pub(crate) fn add(&mut self, hash: u128, len: usize, series: Option<SeriesRef>) -> u32 {
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
-        let leads = series.map_or(Leads::Dropped, Leads::Series);
-        let first = series.and_then(|series| self.by_series.get(&series).copied());
-        let entry = Slot { hash, len, leads, seen: 0, tracked: false, shared: first.is_some() };
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = entry;
-                slot
-            }
+    /// The slot of a line that is not the expected one.
+    pub(crate) fn find(&mut self, hash: [u64; 2]) -> Option<u32> {
+        let from = self.cursor.saturating_sub(WINDOW);
+        let near = self.slots.iter().skip(from).take(2 * WINDOW + 1).position(|slot| slot.hash == hash);
+        let found = match near {
+            Some(at) => from + at,
             None => {
-                self.slots.push(entry);
-                u32::try_from(self.slots.len() - 1).expect("a body of at most 256 MB has fewer lines than 2^32")
+                let slots = &self.slots;
+                let table = self
+                    .by_hash
+                    .get_or_insert_with(|| slots.iter().enumerate().map(|(at, slot)| (slot.hash, at as u32)).collect());
+                *table.get(&hash)? as usize
             }
         };
-        match (series, first) {
-            (Some(series), Some(first)) => {
-                let first = &mut self.slots[first as usize];
-                first.shared = true;
-                self.shared.insert(series, first.seen);
+        self.moved = true;
+        self.cursor = found + 1;
+        Some(found as u32)
+    }
+
+    /// Adds a line that was never seen. `series` is `None` for one that is dropped.
+    pub(crate) fn insert(&mut self, hash: [u64; 2], len: usize, series: Option<SeriesRef>) -> u32 {
+        self.moved = true;
+        let mut alias = false;
+        if let Some(series) = series {
+            let slots = &self.slots;
+            let table = self.by_series.get_or_insert_with(|| {
+                let own = slots.iter().enumerate().filter(|(_, slot)| !slot.dropped && !slot.alias);
+                own.map(|(at, slot)| (slot.series.0, at as u32)).collect()
+            });
+            if let Some(owner) = table.get(&series.0).copied() {
+                let slot = &mut self.slots[owner as usize];
+                if slot.visit != self.visit {
+                    // the same labels in another spelling: the slot changes its text
+                    if let Some(by_hash) = &mut self.by_hash {
+                        by_hash.remove(&slot.hash);
+                        by_hash.insert(hash, owner);
+                    }
+                    (slot.hash, slot.len) = (hash, len as u32);
+                    self.cursor = owner as usize + 1;
+                    return owner;
+                }
+                alias = true;
             }
-            (Some(series), None) => {
-                self.by_series.insert(series, slot);
-            }
-            (None, _) => {}
+        }
+        let at = self.slots.len() as u32;
+        self.slots.push(Slot {
+            hash,
+            series: series.unwrap_or(SeriesRef(0)),
+            len: len as u32,
+            visit: self.visit.wrapping_sub(1),
+            dropped: series.is_none(),
+            alias,
+            timed: false,
+            live: false,
+        });
+        if let (Some(series), Some(table), false) = (series, &mut self.by_series, alias) {
+            table.insert(series.0, at);
         }
         if let Some(table) = &mut self.by_hash {
-            table.insert(hash, slot);
+            table.insert(hash, at);
         }
-        slot
+        at
     }
 
-    /// Replaces provisional refs by what they became in the commit; a line whose series was not born is forgotten when its
-    /// visit ends.
-    pub(crate) fn resolve(&mut self, resolve: impl Fn(SeriesRef) -> Option<SeriesRef>) {
-        for at in 0..self.next_order.len() {
-            let entry = &mut self.slots[self.next_order[at] as usize];
-            let Leads::Series(series) = entry.leads else { continue };
-            if !series.is_provisional() {
-                continue;
-            }
-            let (slot, shared) = (self.next_order[at], entry.shared);
-            match resolve(series) {
-                Some(born) => entry.leads = Leads::Series(born),
-                None => entry.seen = self.visit.wrapping_sub(1),
-            }
-            if let (Leads::Series(born), Some(_)) = (entry.leads, self.by_series.remove(&series)) {
-                self.by_series.insert(born, slot);
-            }
-            if let (Leads::Series(born), true) = (self.slots[slot as usize].leads, shared) {
-                self.shared.remove(&series);
-                self.shared.insert(born, self.visit);
-            }
-        }
+    pub(crate) fn slot(&mut self, at: u32) -> &mut Slot {
+        &mut self.slots[at as usize]
     }
 
-    /// Series that were tracked in the visit before and are not seen in this one: they ended.
-    pub(crate) fn vanished(&self) -> impl Iterator<Item = SeriesRef> + '_ {
-        let before = self.order.iter().map(|slot| &self.slots[*slot as usize]);
-        before.filter(|slot| slot.seen != self.visit && slot.tracked).filter_map(|slot| match slot.leads {
-            Leads::Series(series) if slot.shared && self.shared.get(&series) == Some(&self.visit) => None,
-            Leads::Series(series) => Some(series),
-            Leads::Dropped => None,
-        })
-    }
-
-    /// Every series tracked in the last whole visit, each once.
-    pub(crate) fn tracked(&self) -> Vec<SeriesRef> {
-        let slots = self.order.iter().map(|slot| &self.slots[*slot as usize]).filter(|slot| slot.tracked);
-        let mut series: Vec<SeriesRef> = slots
-            .filter_map(|slot| match slot.leads {
-                Leads::Series(series) => Some(series),
-                Leads::Dropped => None,
-            })
-            .collect();
-        if !self.shared.is_empty() {
-            series.sort_unstable();
-            series.dedup();
-        }
-        series
-    }
-
-    /// Ends a visit that was committed: lines not seen in it are freed, its order becomes the one expected next.
-    pub(crate) fn end(&mut self) {
+    /// Notes that a slot's line is in this body; false when it was already.
+    pub(crate) fn see(&mut self, at: u32) -> bool {
         let visit = self.visit;
-        for at in 0..self.order.len() {
-            let slot = self.order[at];
-            if self.slots[slot as usize].seen != visit {
-                self.forget(slot);
-            }
-        }
-        for at in 0..self.next_order.len() {
-            let slot = self.next_order[at];
-            if self.slots[slot as usize].seen != visit && self.slots[slot as usize].hash != 0 {
-                self.forget(slot);
-            }
-        }
-        let slots = &self.slots;
-        self.next_order.retain(|slot| slots[*slot as usize].seen == visit);
-        std::mem::swap(&mut self.order, &mut self.next_order);
-        // a body that shrank must not keep the memory of its largest hour
-        if self.slots.len() > 1024 && self.free.len() > self.slots.len() / 2 {
-            self.compact();
-        }
+        let slot = self.slot(at);
+        let first = slot.visit != visit;
+        slot.visit = visit;
+        first
     }
 
-    fn forget(&mut self, slot: u32) {
-        let entry = self.slots[slot as usize];
-        if entry.hash == 0 {
+    /// Calls `mark` for every live series that is not in this body. After a failed body none counts as being in it.
+    pub(crate) fn vanished(&mut self, success: bool, mut mark: impl FnMut(SeriesRef)) {
+        let in_order = success && !self.moved && self.cursor == self.slots.len();
+        if !in_order {
+            for slot in &mut self.slots[..self.old_len] {
+                let gone = !success || slot.visit != self.visit;
+                if gone && slot.live {
+                    slot.live = false;
+                    mark(slot.series);
+                }
+            }
+        }
+        if self.orphans.is_empty() {
             return;
         }
-        if let Leads::Series(series) = entry.leads
-            && self.by_series.get(&series) == Some(&slot)
-        {
-            self.by_series.remove(&series);
-        }
-        if let Some(table) = &mut self.by_hash
-            && table.get(&entry.hash) == Some(&slot)
-        {
-            table.remove(&entry.hash);
-        }
-        self.slots[slot as usize].hash = 0;
-        self.free.push(slot);
+        let own = |slot: &&Slot| slot.visit == self.visit && !slot.dropped;
+        let back: HashSet<SeriesRef, foldhash::fast::RandomState> = match success {
+            true => self.slots.iter().filter(own).map(|slot| slot.series).collect(),
+            false => HashSet::default(),
+        };
+        self.orphans.drain(..).filter(|series| !back.contains(series)).for_each(mark);
     }
 
-    fn compact(&mut self) {
-        let kept = self.order.iter().map(|slot| self.slots[*slot as usize]).collect();
-        self.slots = kept;
-        self.order = (0..self.slots.len() as u32).collect();
-        self.next_order = Vec::new();
-        self.free = Vec::new();
-        self.by_hash = None;
-        self.by_series.clear();
-        self.by_series.shrink_to_fit();
-        for (n, slot) in self.slots.iter().enumerate() {
-            if let Leads::Series(series) = slot.leads {
-                self.by_series.entry(series).or_insert(n as u32);
+    /// The body was read and committed: the slots become those of `order` (its lines), with the refs `resolve` gives.
+    pub(crate) fn end_success(&mut self, order: &[u32], resolve: impl Fn(SeriesRef) -> Option<SeriesRef>) {
+        let visit = self.visit;
+        for slot in &mut self.slots {
+            if slot.visit == visit {
+                slot.live = !slot.dropped && !slot.alias && !slot.timed;
             }
         }
+        let complete = !self.moved && self.cursor == self.slots.len();
+        if !complete {
+            let removed = order.len() < self.slots.len();
+            let old = std::mem::take(&mut self.slots);
+            self.slots.reserve_exact(order.len());
+            for at in order {
+                let mut slot = old[*at as usize];
+                if !slot.dropped && !slot.alias {
+                    match resolve(slot.series) {
+                        Some(series) => slot.series = series,
+                        None => continue,
+                    }
+                }
+                // an alias may be the only spelling left once something went: it is looked at anew
+                if !(slot.alias && removed) {
+                    self.slots.push(slot);
+                }
+            }
+        }
+        self.forget_tables();
     }
 
-    /// Forgets everything: after a failed visit, when all its series were marked stale.
+    /// The body failed: what was new in it is forgotten, the rest stays known.
+    pub(crate) fn end_failure(&mut self) {
+        self.slots.truncate(self.old_len);
+        self.forget_tables();
+    }
+
+    /// Forgets every line; live series become orphans. For when the same line would now mean something else.
+    pub(crate) fn forget(&mut self) {
+        let live = self.slots.iter().filter(|slot| slot.live).map(|slot| slot.series);
+        self.orphans.extend(live);
+        self.slots = Vec::new();
+        self.forget_tables();
+    }
+
+    /// Forgets everything, live series too: their refs are no longer good.
     pub(crate) fn clear(&mut self) {
-        *self = LineCache { visit: self.visit, ..LineCache::new(self.seed) };
+        *self = LineCache { seed: self.seed, visit: self.visit, ..LineCache::default() };
     }
 
-    /// Lines known.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+    /// Every live series; none is afterwards.
+    pub(crate) fn take_live(&mut self) -> Vec<SeriesRef> {
+        let mut live = std::mem::take(&mut self.orphans);
+        for slot in &mut self.slots {
+            if std::mem::take(&mut slot.live) {
+                live.push(slot.series);
+            }
+        }
+        live
+    }
+
+    fn forget_tables(&mut self) {
+        self.by_hash = None;
+        self.by_series = None;
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// One visit with these lines (a line is a byte; upper case is dropped); gives how many lines had to be parsed, how many
-    /// were duplicates, and which series vanished.
-    fn visit(cache: &mut LineCache, lines: &str) -> (usize, usize, Vec<u64>) {
-        let (mut parsed, mut duplicates) = (0, 0);
-        cache.begin();
-        for line in lines.bytes() {
-            let hash = cache.hash(&[line]);
-            let slot = cache.find(hash).unwrap_or_else(|| {
-                parsed += 1;
-                let series = (!line.is_ascii_uppercase()).then_some(SeriesRef(u64::from(line)));
-                cache.add(hash, 1, series)
-            });
-            duplicates += usize::from(cache.see(slot, true));
-        }
-        let vanished = cache.vanished().map(|series| series.0).collect();
-        cache.end();
-        (parsed, duplicates, vanished)
-    }
-
-    #[test]
-    fn known_lines_are_not_parsed_again() {
-        let mut cache = LineCache::new(1);
-        assert_eq!(visit(&mut cache, "abcDe"), (5, 0, vec![]));
-        assert_eq!(visit(&mut cache, "abcDe"), (0, 0, vec![]));
-        assert_eq!(visit(&mut cache, "eDcba"), (0, 0, vec![]), "another order");
-        assert_eq!(visit(&mut cache, "ea"), (0, 0, vec![u64::from(b'c'), u64::from(b'b')]));
-        assert_eq!(visit(&mut cache, "eabc"), (2, 0, vec![]), "lines that come back are parsed again");
-        assert_eq!(visit(&mut cache, "eabcc"), (0, 1, vec![]));
-    }
-
-    #[test]
-    fn many_lines_in_random_orders_stay_right() {
-        let mut cache = LineCache::new(7);
-        let mut state = 1u32;
-        let mut before: Vec<u8> = Vec::new();
-        for _ in 0..500 {
-            let mut lines = Vec::new();
-            for line in b'a'..=b'z' {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                if state >> 30 != 0 {
-                    lines.insert((state >> 8) as usize % (lines.len() + 1), line);
-                }
-            }
-            let new = lines.iter().filter(|line| !before.contains(line)).count();
-            let gone: Vec<u64> =
-                before.iter().filter(|line| !lines.contains(line)).map(|line| u64::from(*line)).collect();
-            let text = String::from_utf8(lines.clone()).expect("letters");
-            assert_eq!(visit(&mut cache, &text), (new, 0, gone));
-            before = lines;
-        }
-        assert_eq!(cache.len(), before.len());
-    }
-
-    #[test]
-    fn two_lines_of_one_series_are_a_duplicate() {
-        let mut cache = LineCache::new(1);
-        for expected in [(2, 1), (0, 1)] {
-            cache.begin();
-            let mut parsed = 0;
-            let mut duplicates = 0;
-            for line in [b"x", b"y"] {
-                let hash = cache.hash(line);
-                let slot = cache.find(hash).unwrap_or_else(|| {
-                    parsed += 1;
-                    cache.add(hash, 1, Some(SeriesRef(5)))
-                });
-                duplicates += usize::from(cache.see(slot, true));
-            }
-            cache.end();
-            assert_eq!((parsed, duplicates), expected);
-        }
-        cache.begin();
-        let hash = cache.hash(b"y");
-        let slot = cache.find(hash).expect("known");
-        assert!(!cache.see(slot, true));
-        assert_eq!(cache.vanished().count(), 0, "the series is still there by its other line");
-    }
+fn hash(text: &[u8], seed: u64) -> [u64; 2] {
+    let hash = xxhash_rust::xxh3::xxh3_128_with_seed(text, seed);
+    [hash as u64, (hash >> 64) as u64]
 }

@@ -267,8 +267,13 @@ impl Sync {
             }
             stays
         });
+        let mut heirs = BTreeMap::new();
         for (hash, old) in &former {
-            if wanted.contains_key(hash) { old.hand_over() } else { old.end_target() }
+            if wanted.contains_key(hash) {
+                heirs.insert(*hash, old.hand_over());
+            } else {
+                old.end_target();
+            }
         }
         for (hash, target) in wanted {
             inner.loops.entry(hash).or_insert_with(|| {
@@ -278,6 +283,7 @@ impl Sync {
                     target,
                     self.refusal.clone(),
                     self.shutdown.child(),
+                    heirs.remove(&hash),
                 )
             });
         }

@@ -11,7 +11,7 @@
 
 use crate::config::JobConfig;
 use crate::instruments::Instruments;
-use crate::intake::{Intake, IntakeError, Report, Taken};
+use crate::intake::{Intake, Taken, Visit};
 use crate::metadata::FamilyTable;
 use crate::pool::Shared;
 use crate::target::Target;
@@ -22,6 +22,7 @@ use runtime::shutdown::Shutdown;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use storage::LaneKey;
+use tokio::sync::oneshot;
 
 /// What the page calls the state of a target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,12 +59,16 @@ pub(crate) struct ScrapeLoop {
     pub(crate) state: Arc<Mutex<TargetState>>,
     stop: Shutdown,
     gone: Arc<std::sync::atomic::AtomicBool>,
+    heir: Heir,
 }
+
+/// Where a loop that another one takes over leaves what it knows of its series.
+type Heir = Arc<Mutex<Option<oneshot::Sender<Intake>>>>;
 
 /// A body buffer larger than this is given back after the visit.
 const BODY_KEPT: usize = 4 << 20;
 /// From this size on a body is parsed on a thread that may block.
-const PARSE_AWAY: usize = 1 << 20;
+const PARSE_AWAY: usize = 256 << 10;
 /// The row of text formats we read, as the original words it.
 const ACCEPT: &str = "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
 
@@ -75,11 +80,15 @@ impl ScrapeLoop {
         target: Target,
         refusal: Arc<Mutex<Option<String>>>,
         stop: Shutdown,
+        former: Option<oneshot::Receiver<Intake>>,
     ) -> Self {
         let target = Arc::new(target);
         let state = Arc::new(Mutex::new(TargetState::default()));
         let gone = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let heir = Heir::default();
         let worker = Worker {
+            former,
+            heir: heir.clone(),
             lane: LaneKey(target.hash()),
             intake: Some(Intake::new(LaneKey(target.hash() ^ shared.seed), shared.instruments.clone())),
             instruments: shared.instruments.clone(),
@@ -95,7 +104,7 @@ impl ScrapeLoop {
             headers: HeaderMap::new(),
         };
         stop.spawn("scrape", worker.run(stop.clone(), gone.clone()));
-        ScrapeLoop { target, state, stop, gone }
+        ScrapeLoop { target, state, stop, gone, heir }
     }
 
     /// Ends the loop because its target is gone: its series go stale.
@@ -104,13 +113,19 @@ impl ScrapeLoop {
         self.stop.stop();
     }
 
-    /// Ends the loop without a word about its series: another loop takes the target over.
-    pub(crate) fn hand_over(&self) {
+    /// Ends the loop without a word about its series: another loop takes the target over, and gets what this one knows.
+    pub(crate) fn hand_over(&self) -> oneshot::Receiver<Intake> {
+        let (sender, receiver) = oneshot::channel();
+        *self.heir.lock().unwrap_or_else(|e| e.into_inner()) = Some(sender);
         self.stop.stop();
+        receiver
     }
 }
 
 struct Worker {
+    /// From the loop that had this target under the job's former configuration.
+    former: Option<oneshot::Receiver<Intake>>,
+    heir: Heir,
     shared: Arc<Shared>,
     job: Arc<JobConfig>,
     target: Arc<Target>,
@@ -131,6 +146,13 @@ struct Worker {
 impl Worker {
     async fn run(mut self, stop: Shutdown, gone: Arc<std::sync::atomic::AtomicBool>) {
         self.headers = headers(&self.shared.user_agent, &self.job, self.target.timeout);
+        if let Some(former) = self.former.take()
+            && let Ok(mut intake) = former.await
+        {
+            // the same line may mean another series now
+            intake.forget_lines();
+            self.intake = Some(intake);
+        }
         let clock = self.shared.clock.clone();
         let mut schedule = Schedule::new(self.lane.0 ^ self.shared.seed, self.target.interval);
         if self.shared.visit_at_once {
@@ -158,6 +180,15 @@ impl Worker {
 
     /// Called when the loop ends: a target that is gone ends its series.
     fn leave(&mut self, gone: &std::sync::atomic::AtomicBool) {
+        let heir = self.heir.lock().unwrap_or_else(|e| e.into_inner()).take();
+        if let Some(heir) = heir {
+            let Some(intake) = self.intake.take() else { return };
+            // the new loop may be gone already: then its target is, and so are the series
+            if let Err(mut intake) = heir.send(intake) {
+                let _ = intake.end(self.shared.store.as_ref(), self.shared.clock.now());
+            }
+            return;
+        }
         if gone.load(std::sync::atomic::Ordering::Acquire)
             && let Some(intake) = &mut self.intake
             && let Err(error) = intake.end(self.shared.store.as_ref(), self.shared.clock.now())
@@ -178,17 +209,9 @@ impl Worker {
             Some(reason) => Err(reason),
             None => self.fetch(began).await,
         };
-        let report = Report {
-            seconds: clock.elapsed(began).as_secs_f64(),
-            body_bytes: self.body.len() as u64,
-            timeout_seconds: self.target.timeout.as_secs_f64(),
-        };
-        let outcome = match fetched {
-            Ok(()) => self.take(at, report).await,
-            Err(error) => Err(error),
-        };
+        let outcome = self.take(at, clock.elapsed(began), fetched).await;
         if let Err(error) = &outcome {
-            self.fail(at, report, error).await;
+            self.warn_once(error);
         }
         if self.body.capacity() > BODY_KEPT {
             self.body = Vec::new();
@@ -223,13 +246,17 @@ impl Worker {
         }
     }
 
-    async fn take(&mut self, at: Timestamp, report: Report) -> Result<Taken, String> {
+    /// Records the visit: its body, or why there is none.
+    async fn take(&mut self, at: Timestamp, duration: Duration, fetched: Result<(), String>) -> Result<Taken, String> {
         let Some(mut intake) = self.intake.take() else { return Err("the visit before was cut short".to_owned()) };
         let (shared, job, target) = (self.shared.clone(), self.job.clone(), self.target.clone());
         let (body, mut families) = (std::mem::take(&mut self.body), std::mem::take(&mut self.families));
-        let large = body.len() > PARSE_AWAY;
+        let large = fetched.is_ok() && body.len() > PARSE_AWAY;
         let work = move || {
-            let taken = intake.take(shared.store.as_ref(), &job, &target, &mut families, &body, at, report);
+            let bytes = fetched.as_ref().map(|()| body.as_slice()).map_err(String::as_str);
+            let store = shared.store.as_ref();
+            let visit = Visit { at, duration, body: bytes, target: &target, job: &job, store };
+            let taken = intake.take(visit, &mut families);
             (intake, body, families, taken)
         };
         // a small body is parsed and stored in well under a millisecond: handing it over would cost more
@@ -238,29 +265,17 @@ impl Worker {
             false => work(),
         };
         (self.intake, self.body, self.families) = (Some(intake), body, families);
-        taken.map_err(|error| self.said(&error))
-    }
-
-    fn said(&self, error: &IntakeError) -> String {
-        if let IntakeError::Commit(_) | IntakeError::Append(_) = error {
+        taken.unwrap_or_else(|refused| {
             self.instruments.store_refused.inc();
-        }
-        error.to_string()
+            Err(refused.to_string())
+        })
     }
 
-    async fn fail(&mut self, at: Timestamp, report: Report, error: &str) {
-        let first = {
-            let state = self.state.lock().unwrap_or_else(|e| e.into_inner());
-            state.last_error != error
-        };
-        if first {
+    /// Says why a visit failed, unless the last one failed for the same reason.
+    fn warn_once(&self, error: &str) {
+        let known = self.state.lock().unwrap_or_else(|e| e.into_inner()).last_error == error;
+        if !known {
             tracing::warn!(scrape_pool = %self.job.name, target = %self.target.url, err = error, "scrape failed");
-        }
-        let Some(intake) = &mut self.intake else { return };
-        if let Err(error) = intake.fail(self.shared.store.as_ref(), &self.job, &self.target, at, report)
-            && first
-        {
-            tracing::warn!(scrape_pool = %self.job.name, target = %self.target.url, err = %error, "scrape failed and was not reported");
         }
     }
 
