@@ -481,3 +481,69 @@ pub(crate) fn check_meta(meta: &BTreeMap<String, String>) -> Result<(), String> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_not_done_is_refused_by_name() {
+        for (body, message) in [
+            (
+                r#"{"Name":"x","Check":{"HTTP":"https://h/","Interval":"5s"}}"#,
+                "Invalid check: HTTPS checks are not supported yet",
+            ),
+            (
+                r#"{"Name":"x","Check":{"GRPC":"h:1","GRPCUseTLS":true,"Interval":"5s"}}"#,
+                "Invalid check: gRPC checks over TLS are not supported yet",
+            ),
+            (
+                r#"{"Name":"x","Connect":{"Native":true}}"#,
+                r#"Connect: the service mesh is not supported, found {"Native":true}"#,
+            ),
+            (r#"{"Name":"x","Namespace":"team"}"#, "Namespace: not supported"),
+            (
+                r#"{"Name":"x","Check":{"UDP":"h:1","Interval":"5s"}}"#,
+                "Request decode failed: json: unknown field \"UDP\"",
+            ),
+        ] {
+            assert_eq!(service(body.as_bytes(), 4096).unwrap_err().to_string(), message, "{body}");
+        }
+    }
+
+    #[test]
+    fn empty_remnants_of_newer_clients_are_taken() {
+        let body = r#"{"Name":"x","Proxy":{"MeshGateway":{},"Expose":{}},"Connect":{},"Namespace":"","Partition":"default","Locality":null}"#;
+        assert!(service(body.as_bytes(), 4096).is_ok());
+    }
+
+    #[test]
+    fn checks_of_a_service_get_ids_and_bounds() {
+        let body = r#"{"ID":"w","Name":"web","Check":{"TTL":"5s"},"Checks":[{"HTTP":"http://h/","Interval":"10ms",
+            "DeregisterCriticalServiceAfter":"1s","OutputMaxSize":99999},{"CheckID":"own","TCP":"h:1","Interval":"5s"}]}"#;
+        let (_, checks) = service(body.as_bytes(), 4096).unwrap();
+        let ids: Vec<&str> = checks.iter().map(|local| local.check.id.as_str()).collect();
+        assert_eq!(ids, ["service:w:1", "service:w:2", "own"]);
+        let http = &checks[1].definition;
+        assert_eq!((http.interval, http.deregister_after), (INTERVAL_MIN, Some(DEREGISTER_AFTER_MIN)));
+        assert_eq!((http.output_max_size, http.timeout), (4096, DEFAULT_TIMEOUT));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_and_mutated_bodies_never_panic(at in 0usize..400, with in prop::collection::vec(any::<u8>(), 0..4)) {
+            let valid = br#"{"Node":"n","Address":"1.2.3.4","ID":"w","Name":"web","Tags":["a"],"Port":1,"Meta":{"k":"v"},
+                "TaggedAddresses":{"lan":{"address":"h","port":1}},"Weights":{"Passing":1,"Warning":1},"TTL":"5s",
+                "Service":{"Service":"s"},"Checks":[{"Name":"c","HTTP":"http://h/","Interval":"1s","Header":{"a":["b"]}}]}"#;
+            let mut body = valid.to_vec();
+            let at = at.min(body.len() - 1);
+            body.splice(at..=at, with);
+            let _ = service(&body, 4096);
+            let _ = check(&body, 4096);
+            let _ = registration(&body);
+            let _ = deregistration(&body);
+            let _ = report(&body);
+        }
+    }
+}

@@ -305,3 +305,91 @@ fn since<T>(times: &mut BTreeMap<String, Instant>, now_true: &BTreeMap<String, T
         times.entry(id.clone()).or_insert(now);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::LocalCheck;
+    use crate::catalog::Service;
+    use crate::config::Config;
+    use model::Timestamp;
+    use runtime::clock::Clock;
+    use runtime::disk::SimDisk;
+
+    async fn settle() {
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// A registry in its own time, with one service `web` and its TTL check `c`, passing.
+    async fn world(deregister_after: Option<Duration>) -> (Clock, Arc<Store>, Arc<Runner>) {
+        let clock = Clock::manual(Timestamp(0));
+        let config = Config { data_dir: "/data".into(), node_name: "n1".to_owned(), ..Config::default() };
+        let (store, _) = Store::open(&config, Arc::new(SimDisk::new()), clock.clone()).unwrap();
+        let node = crate::catalog::Node { name: "n1".to_owned(), ..Default::default() };
+        let server = Service { id: "consul".to_owned(), name: "consul".to_owned(), ..Default::default() };
+        store.propose(Command::Start { node, server }).await.unwrap();
+        let runner = Runner::new(Arc::clone(&store), &config);
+        tokio::spawn(Arc::clone(&runner).run());
+        let mut check = Check::new("", "c", "c");
+        check.status = Status::Passing;
+        let definition = Definition { deregister_after, ..Definition::new(Probe::Ttl(Duration::from_secs(30))) };
+        let service = Service { id: "web".to_owned(), name: "web".to_owned(), ..Default::default() };
+        let checks = vec![LocalCheck { check, definition }];
+        store.propose(Command::ServiceUp { service, checks, replace: false }).await.unwrap();
+        settle().await;
+        (clock, store, runner)
+    }
+
+    async fn pass(clock: &Clock, seconds: u64) {
+        for _ in 0..seconds {
+            clock.advance(Duration::from_secs(1));
+            settle().await;
+        }
+    }
+
+    fn status(store: &Store) -> Option<Status> {
+        store.read(|state| state.catalog.check("n1", "c").map(|check| check.status.clone()))
+    }
+
+    #[tokio::test]
+    async fn a_service_that_no_longer_reports_is_critical_then_gone() {
+        let (clock, store, runner) = world(Some(Duration::from_secs(60))).await;
+        pass(&clock, 29).await;
+        assert_eq!(status(&store), Some(Status::Passing));
+        runner.reported("c");
+        pass(&clock, 29).await;
+        assert_eq!(status(&store), Some(Status::Passing), "a report begins the time anew");
+        pass(&clock, 2).await;
+        assert_eq!(status(&store), Some(Status::Critical));
+        pass(&clock, 55).await;
+        assert_eq!(status(&store), Some(Status::Critical), "not before its minute");
+        pass(&clock, 30).await;
+        assert_eq!((status(&store), runner.stats().reaped, runner.stats().tasks), (None, 1, 0));
+    }
+
+    #[tokio::test]
+    async fn an_output_alone_reaches_the_catalog_later() {
+        let (clock, store, runner) = world(None).await;
+        let said = |output: &str| Command::CheckState {
+            id: "c".to_owned(),
+            status: Status::Passing,
+            output: output.to_owned(),
+        };
+        let shown = || store.read(|state| state.catalog.check("n1", "c").map(|check| check.output.clone()));
+        store.note(said("busy")).unwrap();
+        for _ in 0..11 {
+            runner.reported("c");
+            pass(&clock, 25).await;
+        }
+        assert_eq!(shown().as_deref(), Some(""), "held back");
+        let index = store.read(|state| state.catalog.index());
+        for _ in 0..4 {
+            runner.reported("c");
+            pass(&clock, 25).await;
+        }
+        assert_eq!(shown().as_deref(), Some("busy"));
+        assert_eq!(store.read(|state| state.catalog.index()), index + 1);
+    }
+}
