@@ -16,6 +16,7 @@ use crate::metadata::FamilyTable;
 use crate::pool::Shared;
 use crate::target::Target;
 use model::Timestamp;
+use model::duration::format_bytes;
 use net::client::{ClientError, HeaderMap, HeaderName, HeaderValue, KeepAlive, Request, StatusCode};
 use runtime::clock::Instant;
 use runtime::shutdown::Shutdown;
@@ -237,12 +238,11 @@ impl Worker {
         let limit = self.job.body_size_limit;
         match response.read_into(&mut self.body, limit).await {
             Ok(()) => Ok(()),
-            Err(error) => {
-                if matches!(error, ClientError::BodyLimit(_)) {
-                    self.instruments.body_size.inc();
-                }
-                Err(error.to_string())
+            Err(ClientError::BodyLimit(limit)) => {
+                self.instruments.body_size.inc();
+                Err(format!("body size limit exceeded (limit: {})", format_bytes(limit)))
             }
+            Err(error) => Err(error.to_string()),
         }
     }
 

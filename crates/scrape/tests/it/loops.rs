@@ -203,7 +203,7 @@ async fn what_is_not_metrics_says_so() {
     bench.show(StatusCode::OK, "text/html", "<html>");
     bench.until_error("received unsupported Content-Type \"text/html\"").await;
     bench.show(StatusCode::OK, TEXT, &"long 1\n".repeat(100));
-    bench.until_error("body size limit exceeded").await;
+    bench.until_error("body size limit exceeded (limit: 100B)").await;
     assert!(!bench.newest().keys().any(|name| name.starts_with("good") || name.starts_with("long")), "no series made");
     bench.stop().await;
 }
