@@ -1,5 +1,5 @@
 //! Embeds the built page (`ui/dist`), or nothing when it was not built: then the binary shows a notice in its place.
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a build script, not part of the product")]
+#![expect(clippy::disallowed_methods, reason = "a build script, not part of the product")]
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

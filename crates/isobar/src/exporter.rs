@@ -14,9 +14,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Ending> {
         Some("--help" | "-h") | None => {
             return Err(Ending::Usage("usage: isobar exporter node [<flags>]\n\nExporters: node".to_owned()));
         }
-        Some(other) => return Err(Ending::Usage(format!("isobar exporter: error: unknown exporter {other:?}; known: node"))),
+        Some(other) => {
+            return Err(Ending::Usage(format!("isobar exporter: error: unknown exporter {other:?}; known: node")));
+        }
     }
-    let config = node::Config::parse_flags(&arguments[1..]).map_err(|e| flag_ending(e, "exporter node", node::help_text))?;
+    let config =
+        node::Config::parse_flags(&arguments[1..]).map_err(|e| flag_ending(e, "exporter node", node::help_text))?;
     let log = LogChoice::parse(&config.web.log_format, &config.web.log_level).map_err(Ending::Usage)?;
     world::run(log, |world| async move {
         let listeners = bind(&config, "--web.listen-address").await?;

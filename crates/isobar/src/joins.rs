@@ -284,7 +284,10 @@ fn line(listener: &Listener, registry: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
     let program: String = listener.program.as_deref().unwrap_or("").chars().map(plain).collect();
     let program = program.trim_matches('-');
-    let name = if program.is_empty() { format!("port-{port}") } else { program.to_owned() };
+    let (name, id) = match program {
+        "" => (format!("port-{port}"), format!("port-{port}")),
+        program => (program.to_owned(), format!("{program}-{port}")),
+    };
     let host = match listener.address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => "127.0.0.1".to_owned(),
         IpAddr::V6(ip) if ip.is_unspecified() => "127.0.0.1".to_owned(),
@@ -292,7 +295,7 @@ fn line(listener: &Listener, registry: &str) -> String {
     };
     let target = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     format!(
-        "curl -X PUT http://{registry}/v1/agent/service/register -d '{{\"ID\":\"{name}-{port}\",\"Name\":\"{name}\",\"Address\":\"{host}\",\"Port\":{port},\"Tags\":[\"metrics\"],\"Check\":{{\"TCP\":\"{target}\",\"Interval\":\"10s\"}}}}'"
+        "curl -X PUT http://{registry}/v1/agent/service/register -d '{{\"ID\":\"{id}\",\"Name\":\"{name}\",\"Address\":\"{host}\",\"Port\":{port},\"Tags\":[\"metrics\"],\"Check\":{{\"TCP\":\"{target}\",\"Interval\":\"10s\"}}}}'"
     )
 }
 

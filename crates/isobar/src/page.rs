@@ -8,9 +8,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use std::io::Read;
+use std::sync::Arc;
 
 /// One embedded file in its compressed forms.
 struct Asset {
@@ -46,23 +47,11 @@ const NOTICE: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf
 
 /// The page's routes. `prefix` is the route prefix redirects must lead below, without a slash at its end.
 pub(crate) fn routes(prefix: &str) -> Router {
+    let index: Arc<Index> = Arc::new(Index::new(prefix));
     let mut router = Router::new();
-    let below = html_below(prefix);
     for view in VIEWS {
-        let below = below.clone();
-        router = router.route(
-            view,
-            get(move |request: Request| async move {
-                match below {
-                    Some(html) => (
-                        [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")],
-                        html,
-                    )
-                        .into_response(),
-                    None => serve("/index.html", &request),
-                }
-            }),
-        );
+        let index = index.clone();
+        router = router.route(view, get(move |request: Request| async move { index.serve(&request) }));
     }
     for (old, new) in MOVED {
         let to = format!("{prefix}{new}");
@@ -71,18 +60,35 @@ pub(crate) fn routes(prefix: &str) -> Router {
             get(move |request: Request| {
                 let query = request.uri().query().map_or(String::new(), |q| format!("?{q}"));
                 let to = format!("{to}{query}");
-                async move { Redirect::to(&to) }
+                async move { (StatusCode::FOUND, [(header::LOCATION, to)]).into_response() }
             }),
         );
     }
-    router.fallback(|request: Request| async move { serve(request.uri().path(), &request) })
+    router.fallback(async |request: Request| serve(request.uri().path(), &request))
 }
 
-/// The HTML with its addresses below `prefix` (`ui/API.md`); `None` at the root, where the embedded bytes are right as they are.
-fn html_below(prefix: &str) -> Option<String> {
-    let asset = ASSETS.iter().find(|asset| asset.path == "/index.html").filter(|_| !prefix.is_empty())?;
-    let html = String::from_utf8(unpack(asset.gzip)).ok()?;
-    Some(html.replace("=\"/", &format!("=\"{prefix}/")))
+/// The HTML: as built, or with the route prefix put into its paths.
+struct Index {
+    /// The rewritten text, where there is a prefix; sent as it is (`net` compresses it).
+    rewritten: Option<String>,
+}
+
+impl Index {
+    fn new(prefix: &str) -> Self {
+        let asset = ASSETS.iter().find(|asset| asset.path == "/index.html").filter(|_| !prefix.is_empty());
+        let text = asset.map(|asset| String::from_utf8_lossy(&unpack(asset.gzip)).into_owned());
+        Index { rewritten: text.map(|text| text.replace("=\"/", &format!("=\"{prefix}/"))) }
+    }
+
+    fn serve(&self, request: &Request) -> Response {
+        match &self.rewritten {
+            Some(text) => {
+                let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
+                (headers, text.clone()).into_response()
+            }
+            None => serve("/index.html", request),
+        }
+    }
 }
 
 fn serve(path: &str, request: &Request) -> Response {
@@ -92,22 +98,28 @@ fn serve(path: &str, request: &Request) -> Response {
         }
         return (StatusCode::NOT_FOUND, "404 page not found\n").into_response();
     };
+    let tag = format!("\"{:016x}\"", fingerprint(asset.gzip));
+    if request.headers().get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+        return (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response();
+    }
     let accepted = request.headers().get(header::ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or("");
     let (encoding, body) = match asset.brotli {
         Some(brotli) if accepts(accepted, "br") => (Some("br"), Body::from(brotli)),
         _ if accepts(accepted, "gzip") => (Some("gzip"), Body::from(asset.gzip)),
         _ => (None, Body::from(unpack(asset.gzip))),
     };
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(path)));
-    headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     let keep = if path.starts_with("/assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(keep));
+    let headers = [(header::CONTENT_TYPE, content_type(path)), (header::CACHE_CONTROL, keep)];
+    let mut response = (headers, [(header::ETAG, tag)], body).into_response();
     if let Some(encoding) = encoding {
-        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
     }
     response
+}
+
+/// FNV-1a of a file: changes when it does, which is all an entity tag must do.
+fn fingerprint(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Whether an Accept-Encoding header takes `coding`: named, and not with a weight of zero.
@@ -131,7 +143,7 @@ fn content_type(path: &str) -> &'static str {
         "js" => "text/javascript; charset=utf-8",
         "css" => "text/css; charset=utf-8",
         "json" | "webmanifest" => "application/json",
-        "md" => "text/plain; charset=utf-8",
+        "md" | "txt" => "text/plain; charset=utf-8",
         "svg" => "image/svg+xml",
         "png" => "image/png",
         "ico" => "image/x-icon",

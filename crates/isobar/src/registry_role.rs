@@ -16,7 +16,11 @@ const FLAGS: &[Flag] = &[
     Flag::value("client", "127.0.0.1", "Address HTTP listens on."),
     Flag::value("http-port", "8500", "Port HTTP listens on."),
     Flag::list("node-meta", "", "Metadata of this node, key:value. Can be repeated."),
-    Flag::list("web.allowed-hosts", "", "A Host header to accept besides IP addresses, localhost and this machine's name. Can be repeated. (isobar)"),
+    Flag::list(
+        "web.allowed-hosts",
+        "",
+        "A Host header to accept besides IP addresses, localhost and this machine's name. Can be repeated. (isobar)",
+    ),
     Flag::value("log-level", "info", "Log level: debug, info, warn, error."),
     Flag::switch("log-json", false, "Log in JSON."),
 ];
@@ -53,9 +57,18 @@ fn config(given: &Given) -> Result<Config, String> {
         },
         datacenter: given.value("datacenter").to_owned(),
         data_dir: given.value("data-dir").into(),
-        advertise: given.value("bind").parse().map_err(|_| format!("-bind {:?} is no IP address", given.value("bind")))?,
-        client: given.value("client").parse().map_err(|_| format!("-client {:?} is no IP address", given.value("client")))?,
-        http_port: given.value("http-port").parse().map_err(|_| format!("-http-port {:?} is no port", given.value("http-port")))?,
+        advertise: given
+            .value("bind")
+            .parse()
+            .map_err(|_| format!("-bind {:?} is no IP address", given.value("bind")))?,
+        client: given
+            .value("client")
+            .parse()
+            .map_err(|_| format!("-client {:?} is no IP address", given.value("client")))?,
+        http_port: given
+            .value("http-port")
+            .parse()
+            .map_err(|_| format!("-http-port {:?} is no port", given.value("http-port")))?,
         ..Config::default()
     };
     for pair in given.list("node-meta") {

@@ -156,7 +156,11 @@ impl Options {
             max_connections: count("web.max-connections")?.max(1),
             read_timeout: length("web.read-timeout")?,
             lifecycle: given.switch("web.enable-lifecycle"),
-            tolerance: if given.switch("scrape.adjust-timestamps") { length("scrape.timestamp-tolerance")? } else { Duration::ZERO },
+            tolerance: if given.switch("scrape.adjust-timestamps") {
+                length("scrape.timestamp-tolerance")?
+            } else {
+                Duration::ZERO
+            },
             publish_interval: length("scrape.discovery-reload-interval")?,
             eager: false,
             flags: given.all().map(|(name, value)| (name.to_owned(), value)).collect(),
@@ -434,7 +438,10 @@ impl Reloader {
             state: Arc::new(Mutex::new(ConfigState { text: String::new(), good: true, loaded_at: Timestamp(0) })),
             warnings: Arc::default(),
             clock: world.clock.clone(),
-            success: gauge("prometheus_config_last_reload_successful", "Whether the last configuration reload attempt was successful."),
+            success: gauge(
+                "prometheus_config_last_reload_successful",
+                "Whether the last configuration reload attempt was successful.",
+            ),
             success_at: gauge(
                 "prometheus_config_last_reload_success_timestamp_seconds",
                 "Timestamp of the last successful configuration reload.",

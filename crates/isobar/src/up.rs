@@ -34,11 +34,23 @@ const FLAGS: &[Flag] = &[
     Flag::value("web.listen-address", "127.0.0.1:9090", "Address of page, query API and telemetry."),
     Flag::value("registry.listen-address", "127.0.0.1:8500", "Address of the service registry (Consul's API)."),
     Flag::value("exporter.listen-address", "127.0.0.1:9100", "Address of the node exporter."),
-    Flag::value("web.external-url", "", "The URL under which the page is reachable from outside; its path prefixes all endpoints."),
-    Flag::list("web.allowed-hosts", "", "A Host header to accept besides IP addresses, localhost and this machine's name. Can be repeated."),
+    Flag::value(
+        "web.external-url",
+        "",
+        "The URL under which the page is reachable from outside; its path prefixes all endpoints.",
+    ),
+    Flag::list(
+        "web.allowed-hosts",
+        "",
+        "A Host header to accept besides IP addresses, localhost and this machine's name. Can be repeated.",
+    ),
     Flag::value("storage.tsdb.retention.time", "15d", "How long to retain samples."),
     Flag::value("storage.tsdb.retention.size", "", "Maximum number of bytes of blocks."),
-    Flag::value("log.level", "info", "Only log messages with the given severity or above. One of: [debug, info, warn, error]"),
+    Flag::value(
+        "log.level",
+        "info",
+        "Only log messages with the given severity or above. One of: [debug, info, warn, error]",
+    ),
     Flag::value("log.format", "logfmt", "Output format of log messages. One of: [logfmt, json]"),
 ];
 
@@ -133,11 +145,15 @@ type Bound = (Listener, ServerConfig);
 /// Every port, or one error that names all that are taken.
 async fn bind(given: &Given) -> Result<(Bound, Vec<Bound>)> {
     let hosts = given.list("web.allowed-hosts");
-    let registry = registry_role::bind(given.value("registry.listen-address"), &hosts, "--registry.listen-address").await;
+    let registry =
+        registry_role::bind(given.value("registry.listen-address"), &hosts, "--registry.listen-address").await;
     let node = exporter::embedded(given.value("exporter.listen-address"))?;
     let exporter = exporter::bind(&node, "--exporter.listen-address").await;
     // the server binds its own below; ask now, so that one message names all
-    let probe = ServerConfig { listen_flag: "--web.listen-address", ..ServerConfig::new("server", given.value("web.listen-address")) };
+    let probe = ServerConfig {
+        listen_flag: "--web.listen-address",
+        ..ServerConfig::new("server", given.value("web.listen-address"))
+    };
     let server = Listener::bind(&probe).await.map(drop).map_err(anyhow::Error::from);
     let errors: Vec<String> = [registry.as_ref().err(), exporter.as_ref().err(), server.as_ref().err()]
         .into_iter()
@@ -222,12 +238,16 @@ async fn register_own(world: &World, registry: &str, exporter_port: u16, server_
     ];
     for (name, port, check) in services {
         let body = json!({ "ID": name, "Name": name, "Address": "127.0.0.1", "Port": port, "Tags": ["metrics"], "Check": check });
-        let url = Url::parse(&format!("http://{registry}/v1/agent/service/register")).context("cannot name the registry")?;
+        let url =
+            Url::parse(&format!("http://{registry}/v1/agent/service/register")).context("cannot name the registry")?;
         let mut request = Request::get(url);
         request.method = Method::PUT;
         request.body = body.to_string().into_bytes().into();
         request.headers.insert(HeaderName::from_static("content-type"), HeaderValue::from_static("application/json"));
-        let answer = pool.fetch(&request, Duration::from_secs(10), 1 << 20).await.map_err(|e| anyhow!("cannot register {name}: {e}"))?;
+        let answer = pool
+            .fetch(&request, Duration::from_secs(10), 1 << 20)
+            .await
+            .map_err(|e| anyhow!("cannot register {name}: {e}"))?;
         if !answer.status.is_success() {
             bail!("cannot register {name}: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
         }
@@ -341,7 +361,9 @@ mod tests {
 
     #[test]
     fn an_unspecified_host_is_reached_by_loopback() {
-        for (listen, expected) in [("0.0.0.0:1", "127.0.0.1:1"), (":2", "127.0.0.1:2"), ("[::]:3", "127.0.0.1:3"), ("[::1]:4", "[::1]:4")] {
+        for (listen, expected) in
+            [("0.0.0.0:1", "127.0.0.1:1"), (":2", "127.0.0.1:2"), ("[::]:3", "127.0.0.1:3"), ("[::1]:4", "[::1]:4")]
+        {
             assert_eq!(reachable(listen), expected);
         }
     }

@@ -220,7 +220,9 @@ impl Global {
         let time = |text: &Option<String>, key: &str, default: Duration| -> Result<Duration, String> {
             let Some(text) = text else { return Ok(default) };
             let millis = parse_duration(text).map_err(|e| format!("global.{key}: {e}"))?;
-            Ok(Some(Duration::from_millis(u64::try_from(millis.0).unwrap_or(0))).filter(|d| !d.is_zero()).unwrap_or(default))
+            Ok(Some(Duration::from_millis(u64::try_from(millis.0).unwrap_or(0)))
+                .filter(|d| !d.is_zero())
+                .unwrap_or(default))
         };
         let default = GlobalDefaults::default();
         let scrape_interval = time(&self.scrape_interval, "scrape_interval", default.scrape_interval)?;
@@ -236,16 +238,21 @@ impl Global {
             (self.query_log_file.as_deref().is_some_and(|f| !f.is_empty()), "query_log_file"),
             (self.scrape_failure_log_file.as_deref().is_some_and(|f| !f.is_empty()), "scrape_failure_log_file"),
             (self.rule_query_offset.is_some(), "rule_query_offset"),
-            (self.scrape_protocols.as_ref().is_some_and(|p| !p.iter().any(|p| p == "PrometheusText0.0.4")), "scrape_protocols without PrometheusText0.0.4"),
+            (
+                self.scrape_protocols.as_ref().is_some_and(|p| !p.iter().any(|p| p == "PrometheusText0.0.4")),
+                "scrape_protocols without PrometheusText0.0.4",
+            ),
             (self.metric_name_validation_scheme.as_deref() == Some("legacy"), "metric_name_validation_scheme legacy"),
-            (self.metric_name_escaping_scheme.as_deref().is_some_and(|s| s != "allow-utf-8"), "metric_name_escaping_scheme"),
+            (
+                self.metric_name_escaping_scheme.as_deref().is_some_and(|s| s != "allow-utf-8"),
+                "metric_name_escaping_scheme",
+            ),
             (self.scrape_native_histograms == Some(true), "scrape_native_histograms"),
             (self.convert_classic_histograms_to_nhcb == Some(true), "convert_classic_histograms_to_nhcb"),
             (self.always_scrape_classic_histograms == Some(true), "always_scrape_classic_histograms"),
         ];
-        warnings.extend(
-            given.iter().filter(|(given, _)| *given).map(|(_, key)| format!("global.{key} has no effect yet")),
-        );
+        warnings
+            .extend(given.iter().filter(|(given, _)| *given).map(|(_, key)| format!("global.{key} has no effect yet")));
         Ok(GlobalDefaults {
             scrape_interval,
             scrape_timeout,
@@ -285,7 +292,10 @@ impl Storage {
         let given = [
             (exemplars.is_some(), "storage.exemplars"),
             (window.is_some_and(|window| window.0 > 0), "storage.tsdb.out_of_order_time_window"),
-            (tsdb.stale_series_compaction_threshold.is_some_and(|t| t > 0.0), "storage.tsdb.stale_series_compaction_threshold"),
+            (
+                tsdb.stale_series_compaction_threshold.is_some_and(|t| t > 0.0),
+                "storage.tsdb.stale_series_compaction_threshold",
+            ),
             (floats.as_deref() == Some("xor2"), "storage.tsdb.chunk_encoding.floats xor2"),
             (retention.percentage.is_some_and(|p| p > 0.0), "storage.tsdb.retention.percentage"),
         ];
@@ -296,9 +306,22 @@ impl Storage {
 }
 
 const SECRETS: &[&str] = &[
-    "password", "token", "bearer_token", "credentials", "client_secret", "secret_key", "access_key", "client_certificate_key",
-    "key", "service_account_key", "private_key", "application_secret", "consumer_key", "application_credential_secret",
-    "auth_token", "secrets",
+    "password",
+    "token",
+    "bearer_token",
+    "credentials",
+    "client_secret",
+    "secret_key",
+    "access_key",
+    "client_certificate_key",
+    "key",
+    "service_account_key",
+    "private_key",
+    "application_secret",
+    "consumer_key",
+    "application_credential_secret",
+    "auth_token",
+    "secrets",
 ];
 
 /// The text with the values of secret keys replaced, as the original shows them.
@@ -329,7 +352,8 @@ fn mask_flow(line: &str) -> String {
         let mut from = 0;
         while let Some(found) = shown[from..].find(&format!("{secret}:")).map(|at| from + at) {
             let start = found + secret.len() + 1;
-            let whole_word = found == 0 || !shown.as_bytes()[found - 1].is_ascii_alphanumeric() && shown.as_bytes()[found - 1] != b'_';
+            let whole_word = found == 0
+                || !shown.as_bytes()[found - 1].is_ascii_alphanumeric() && shown.as_bytes()[found - 1] != b'_';
             let end = shown[start..].find([',', '}']).map_or(shown.len(), |at| start + at);
             if whole_word {
                 shown.replace_range(start..end, " <secret>");

@@ -47,7 +47,11 @@ pub(crate) const TABLE: &[(Flag, Standing)] = &[
     ),
     later("config.auto-reload-interval", "30s", "send SIGHUP to reload"),
     (
-        Flag::list("web.listen-address", "127.0.0.1:9090", "Address to listen on for API, page and telemetry. Can be repeated."),
+        Flag::list(
+            "web.listen-address",
+            "127.0.0.1:9090",
+            "Address to listen on for API, page and telemetry. Can be repeated.",
+        ),
         Obeyed,
     ),
     (Flag::switch("auto-gomaxprocs", true, "Without effect: no Go runtime."), NotYet(GO)),
@@ -56,13 +60,31 @@ pub(crate) const TABLE: &[(Flag, Standing)] = &[
     later("auto-gomemlimit.refresh-interval", "0s", GO),
     (
         Flag::value("web.config.file", "", "File that enables TLS or authentication."),
-        Refused("TLS and authentication of our own listener are not done yet; starting without them would open what you meant to close"),
+        Refused(
+            "TLS and authentication of our own listener are not done yet; starting without them would open what you meant to close",
+        ),
     ),
-    value("web.read-timeout", "5m", "Maximum duration before timing out read of the request, and closing idle connections."),
-    value("web.max-connections", "512", "Maximum number of simultaneous connections; at the limit the one idle longest is closed."),
+    value(
+        "web.read-timeout",
+        "5m",
+        "Maximum duration before timing out read of the request, and closing idle connections.",
+    ),
+    value(
+        "web.max-connections",
+        "512",
+        "Maximum number of simultaneous connections; at the limit the one idle longest is closed.",
+    ),
     later("web.max-notifications-subscribers", "16", "live notifications are not done yet"),
-    value("web.external-url", "", "The URL under which the server is reachable from outside; its path prefixes all endpoints."),
-    value("web.route-prefix", "", "Prefix for the internal routes of web endpoints. Defaults to path of --web.external-url."),
+    value(
+        "web.external-url",
+        "",
+        "The URL under which the server is reachable from outside; its path prefixes all endpoints.",
+    ),
+    value(
+        "web.route-prefix",
+        "",
+        "Prefix for the internal routes of web endpoints. Defaults to path of --web.external-url.",
+    ),
     later("web.user-assets", "", "static user assets are not served"),
     switch("web.enable-lifecycle", false, "Enable shutdown and reload via HTTP request."),
     (
@@ -85,11 +107,23 @@ pub(crate) const TABLE: &[(Flag, Standing)] = &[
     later("storage.remote.flush-deadline", "1m", REMOTE),
     (Flag::list("enable-feature", "", "Comma separated feature names to enable."), Obeyed),
     (Flag::switch("agent", false, "Forward-only mode."), Refused(AGENT)),
-    value("log.level", "info", "Only log messages with the given severity or above. One of: [debug, info, warn, error]"),
+    value(
+        "log.level",
+        "info",
+        "Only log messages with the given severity or above. One of: [debug, info, warn, error]",
+    ),
     value("log.format", "logfmt", "Output format of log messages. One of: [logfmt, json]"),
     value("storage.tsdb.path", "data/", "Base path for metrics storage."),
-    value("storage.tsdb.retention.time", "", "How long to retain samples in storage. Default 15d unless retention.size is set. Units: y, w, d, h, m, s, ms."),
-    value("storage.tsdb.retention.size", "", "Maximum number of bytes that can be stored for blocks. Units: B, KB, MB, GB, TB, PB, EB; 1KB is 1024B."),
+    value(
+        "storage.tsdb.retention.time",
+        "",
+        "How long to retain samples in storage. Default 15d unless retention.size is set. Units: y, w, d, h, m, s, ms.",
+    ),
+    value(
+        "storage.tsdb.retention.size",
+        "",
+        "Maximum number of bytes that can be stored for blocks. Units: B, KB, MB, GB, TB, PB, EB; 1KB is 1024B.",
+    ),
     switch("storage.tsdb.no-lockfile", false, "Do not create lockfile in data directory."),
     later("storage.tsdb.head-chunks-write-queue-size", "0", "head chunks are kept in memory"),
     later("storage.tsdb.delay-compact-file.path", "", "compaction is not delayed"),
@@ -103,8 +137,19 @@ pub(crate) const TABLE: &[(Flag, Standing)] = &[
     later("rules.max-concurrent-evals", "4", RULES),
     later("alertmanager.notification-queue-capacity", "10000", ALERTS),
     later("alertmanager.notification-batch-size", "256", ALERTS),
-    (Flag::switch("alertmanager.drain-notification-queue-on-shutdown", true, "Send outstanding notifications when stopping."), NotYet(ALERTS)),
-    value("query.lookback-delta", "5m", "The maximum lookback duration for retrieving metrics during expression evaluations."),
+    (
+        Flag::switch(
+            "alertmanager.drain-notification-queue-on-shutdown",
+            true,
+            "Send outstanding notifications when stopping.",
+        ),
+        NotYet(ALERTS),
+    ),
+    value(
+        "query.lookback-delta",
+        "5m",
+        "The maximum lookback duration for retrieving metrics during expression evaluations.",
+    ),
     value("query.timeout", "2m", "Maximum time a query may take before being aborted."),
     value("query.max-concurrency", "20", "Maximum number of queries executed concurrently."),
     value("query.max-samples", "50000000", "Maximum number of samples a single query can load into memory."),
@@ -120,21 +165,75 @@ pub(crate) const TABLE: &[(Flag, Standing)] = &[
     (Flag::value("storage.agent.wal-compression-type", "snappy", AGENT).hidden(), NotYet(AGENT)),
     (Flag::value("storage.agent.wal-truncate-frequency", "", AGENT).hidden(), NotYet(AGENT)),
     // hidden in the original too, and relied upon
-    (Flag::value("storage.tsdb.min-block-duration", "2h", "Minimum duration of a data block before being persisted.").hidden(), Obeyed),
-    (Flag::value("storage.tsdb.max-block-duration", "", "Maximum duration compacted blocks may span. Default: a tenth of the retention, at most 31d.").hidden(), Obeyed),
-    (Flag::value("storage.tsdb.max-block-chunk-segment-size", "512MB", "The maximum size for a single chunk segment in a block.").hidden(), NotYet("segments are 512 MB")),
-    (Flag::value("storage.tsdb.wal-segment-size", "128MB", "Size at which to split the log's segment files.").hidden(), Obeyed),
-    (Flag::switch("storage.tsdb.allow-overlapping-compaction", true, "Allow compaction of overlapping blocks.").hidden(), NotYet("overlapping blocks are always merged")),
+    (
+        Flag::value(
+            "storage.tsdb.min-block-duration",
+            "2h",
+            "Minimum duration of a data block before being persisted.",
+        )
+        .hidden(),
+        Obeyed,
+    ),
+    (
+        Flag::value(
+            "storage.tsdb.max-block-duration",
+            "",
+            "Maximum duration compacted blocks may span. Default: a tenth of the retention, at most 31d.",
+        )
+        .hidden(),
+        Obeyed,
+    ),
+    (
+        Flag::value(
+            "storage.tsdb.max-block-chunk-segment-size",
+            "512MB",
+            "The maximum size for a single chunk segment in a block.",
+        )
+        .hidden(),
+        NotYet("segments are 512 MB"),
+    ),
+    (
+        Flag::value("storage.tsdb.wal-segment-size", "128MB", "Size at which to split the log's segment files.")
+            .hidden(),
+        Obeyed,
+    ),
+    (
+        Flag::switch("storage.tsdb.allow-overlapping-compaction", true, "Allow compaction of overlapping blocks.")
+            .hidden(),
+        NotYet("overlapping blocks are always merged"),
+    ),
     (Flag::switch("storage.tsdb.wal-compression", true, "Compress the log.").hidden(), Obeyed),
-    (Flag::value("storage.tsdb.wal-compression-type", "snappy", "Compression algorithm of the log.").hidden(), NotYet("the log is compressed with snappy")),
-    (Flag::value("storage.tsdb.samples-per-chunk", "120", "Target number of samples per chunk.").hidden(), NotYet("chunks hold 120 samples")),
-    (Flag::value("storage.tsdb.delayed-compaction.max-percent", "10", "Maximum delay of compaction.").hidden(), NotYet("compaction is not delayed")),
-    (Flag::value("storage.tsdb.block-reload-interval", "1m", "Interval at which blocks are looked for.").hidden(), NotYet("blocks are looked for at start")),
+    (
+        Flag::value("storage.tsdb.wal-compression-type", "snappy", "Compression algorithm of the log.").hidden(),
+        NotYet("the log is compressed with snappy"),
+    ),
+    (
+        Flag::value("storage.tsdb.samples-per-chunk", "120", "Target number of samples per chunk.").hidden(),
+        NotYet("chunks hold 120 samples"),
+    ),
+    (
+        Flag::value("storage.tsdb.delayed-compaction.max-percent", "10", "Maximum delay of compaction.").hidden(),
+        NotYet("compaction is not delayed"),
+    ),
+    (
+        Flag::value("storage.tsdb.block-reload-interval", "1m", "Interval at which blocks are looked for.").hidden(),
+        NotYet("blocks are looked for at start"),
+    ),
     (Flag::switch("scrape.adjust-timestamps", true, "Snap scrape timestamps to the schedule.").hidden(), Obeyed),
     (Flag::value("scrape.timestamp-tolerance", "2ms", "How far a timestamp may be snapped.").hidden(), Obeyed),
-    (Flag::value("scrape.discovery-reload-interval", "5s", "How often discovered targets are taken over.").hidden(), Obeyed),
+    (
+        Flag::value("scrape.discovery-reload-interval", "5s", "How often discovered targets are taken over.").hidden(),
+        Obeyed,
+    ),
     // ours
-    (Flag::list("web.allowed-hosts", "", "A Host header to accept besides IP addresses, localhost, this machine's name and the external URL's. Can be repeated. (isobar)"), Obeyed),
+    (
+        Flag::list(
+            "web.allowed-hosts",
+            "",
+            "A Host header to accept besides IP addresses, localhost, this machine's name and the external URL's. Can be repeated. (isobar)",
+        ),
+        Obeyed,
+    ),
 ];
 
 /// Features of `--enable-feature` that are obeyed.

@@ -3,6 +3,8 @@
 //! The binary is the one cargo built for this test, or the one `ISOBAR_BINARY` names.
 
 mod durability;
+mod found;
+mod refusals;
 
 use std::path::PathBuf;
 use testkit::harness::place;
