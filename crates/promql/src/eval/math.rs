@@ -20,6 +20,16 @@ pub(crate) fn go_min(a: f64, b: f64) -> f64 {
     -go_max(-a, -b)
 }
 
+/// Inverse hyperbolic cosine; Rust's own overflows for the largest numbers.
+pub(crate) fn acosh(x: f64) -> f64 {
+    if x > 1e154 { x.ln() + std::f64::consts::LN_2 } else { x.acosh() }
+}
+
+/// Inverse hyperbolic sine, likewise.
+pub(crate) fn asinh(x: f64) -> f64 {
+    if x.abs() > 1e154 { (x.abs().ln() + std::f64::consts::LN_2).copysign(x) } else { x.asinh() }
+}
+
 /// Whether two numbers differ by less than `epsilon` times their sum; two NaN are equal.
 pub(crate) fn almost_equal(a: f64, b: f64, epsilon: f64) -> bool {
     if (a.is_nan() && b.is_nan()) || a == b {

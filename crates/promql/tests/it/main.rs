@@ -1,4 +1,6 @@
-//! The engine from outside: upstream's scripts and properties.
+//! The engine from outside: upstream's scripts, recorded answers, properties.
 
+mod answers;
 mod conformance;
 mod promqltest;
+mod properties;

@@ -148,12 +148,16 @@ fn nhcb_labels(labels: &Labels) -> Option<Labels> {
 fn touches_native(eval: &Eval, engine: &Engine, native: &[Labels]) -> bool {
     let expects_one =
         eval.series.iter().any(|(_, values)| values.iter().any(|value| matches!(value, SequenceValue::Histogram(_))));
-    let Ok(expr) = engine.parse(&eval.query) else { return expects_one };
-    let mut touches = expects_one;
-    each_selector(&expr, &mut |matchers: &[Matcher]| {
-        touches |= native.iter().any(|labels| matchers.iter().all(|m| m.matches_labels(labels)));
+    expects_one || engine.parse(&eval.query).is_ok_and(|expr| selects_any(&expr, native))
+}
+
+/// Whether a selector of an expression, or what `info` looks for, matches one of these label sets.
+pub fn selects_any(expr: &Expr, series: &[Labels]) -> bool {
+    let mut found = false;
+    each_selector(expr, &mut |matchers: &[Matcher]| {
+        found |= series.iter().any(|labels| matchers.iter().all(|m| m.matches_labels(labels)));
     });
-    touches
+    found
 }
 
 /// Runs `each` over the matchers of every selector.

@@ -13,6 +13,10 @@ pub(in crate::syntax) const SECONDS_MAX: f64 = 9_223_372_036.854_776;
 
 /// Seconds as whole milliseconds, by way of nanoseconds as upstream rounds.
 fn millis(seconds: f64) -> Millis {
+    if seconds.is_nan() {
+        // what Go makes of it: the longest length into the past
+        return Millis(i64::MIN / 1_000_000);
+    }
     Millis((seconds * 1e9).round() as i64 / 1_000_000)
 }
 
