@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import type { Page } from 'playwright-core';
-import { PAGES, SHAPES, Stage } from './stage.ts';
+import { SHAPES, Stage } from './stage.ts';
 
 const FIRST_SCREEN_BYTES = 90_000;
 /** 300 ms on idle cores; tests share theirs. */
@@ -102,7 +102,7 @@ describe('accessibility', () => {
     it(`axe finds nothing serious in ${shape.name}`, async () => {
       const { context, page, complaints } = await stage.visitor(shape);
       const found: string[] = [];
-      for (const path of PAGES) {
+      for (const path of await stage.pages()) {
         await stage.open(page, path);
         for (const problem of await check(page)) found.push(`${path} ${problem}`);
       }
@@ -120,7 +120,7 @@ describe('accessibility', () => {
 
     it(`nothing is wider than the screen in ${shape.name}`, async () => {
       const { context, page } = await stage.visitor(shape);
-      for (const path of PAGES) {
+      for (const path of await stage.pages()) {
         await stage.open(page, path);
         const [wide, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
         assert.ok((wide ?? 0) <= (screen ?? 0), `${path} is ${wide} px wide on ${screen}`);
@@ -129,10 +129,10 @@ describe('accessibility', () => {
     });
   }
 
-  for (const path of ['/', '/services', '/services/node', '/explore?q=up&tab=graph', '/explore?q=up&tab=table', '/system/targets']) {
+  for (const path of ['/', '/services', 'a service', '/explore?q=up&tab=graph', '/explore?q=up&tab=table', '/system/targets']) {
     it(`every control of ${path} is reached by Tab, with a visible focus`, async () => {
       const { context, page } = await stage.visitor();
-      await stage.open(page, path);
+      await stage.open(page, path === 'a service' ? (await stage.pages()).at(-1) ?? '/' : path);
       const expected = await page.evaluate(() => {
         const controls = [...document.querySelectorAll<HTMLElement>('a[href], button:not([disabled]), input, select, textarea, summary, [tabindex="0"]')].filter((element) => element.tabIndex >= 0 && element.checkVisibility({ visibilityProperty: true }));
         controls.forEach((element, index) => (element.dataset.tour = String(index)));

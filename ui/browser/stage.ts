@@ -14,8 +14,8 @@ export const SHAPES = [
 ] as const;
 export type Shape = (typeof SHAPES)[number];
 
-/** Every page, with something on it. */
-export const PAGES = ['/', '/services', '/services/node', '/explore', '/explore?q=up&tab=graph', '/explore?q=up&tab=table', '/system/targets', '/system/targets?show=dropped'] as const;
+/** Every page; {@link Stage.pages} adds a service that exists. */
+const PAGES = ['/', '/services', '/services/nothing-is-called-so', '/explore', '/explore?q=up&tab=graph', '/explore?q=up&tab=table', '/system/targets', '/system/targets?show=dropped'] as const;
 
 function freePort(): Promise<number> {
   return new Promise((resolve) => {
@@ -38,6 +38,13 @@ export class Stage {
     const stage = new Stage(`http://127.0.0.1:${port}${prefix}`, browser, null);
     await stage.startServer();
     return stage;
+  }
+
+  /** Every page, with something on it. */
+  async pages(): Promise<string[]> {
+    const answer = await fetch(`${this.url}/ui/services`);
+    const { services } = (await answer.json()) as { services: { name: string }[] };
+    return [...PAGES, ...services.slice(0, 1).map((service) => `/services/${encodeURIComponent(service.name)}`)];
   }
 
   /** True when the server is ours to stop. */

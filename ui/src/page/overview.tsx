@@ -28,7 +28,7 @@ const DEFAULT_WINDOW_S = 900;
 const YOUNG_MS = 120_000;
 const POINTS = 180;
 /** The narrowest time axis of a tile. */
-const NARROWEST_S = 60;
+const NARROWEST_S = 30;
 const SERVICES_SHOWN = 12;
 
 export function OverviewPage(): JSX.Element {
