@@ -66,6 +66,8 @@ pub(crate) struct Options {
     pub(crate) publish_interval: Duration,
     /// Start-up behaviour of `isobar up` (settled 24).
     pub(crate) eager: bool,
+    /// Addresses visited every second for the first minute.
+    pub(crate) fast_start: Vec<String>,
     /// As given, for the API.
     pub(crate) flags: BTreeMap<String, String>,
     /// Lines to say at start.
@@ -163,6 +165,7 @@ impl Options {
             },
             publish_interval: length("scrape.discovery-reload-interval")?,
             eager: false,
+            fast_start: Vec::new(),
             flags: given.all().map(|(name, value)| (name.to_owned(), value)).collect(),
             warnings,
         })
@@ -225,6 +228,7 @@ pub(crate) async fn start(world: &World, options: Options, extra: Router) -> Res
         user_agent: format!("Prometheus/{PROMETHEUS_VERSION}"),
         tolerance: options.tolerance,
         eager: options.eager,
+        fast_start: options.fast_start.clone(),
         heap: world.heap.clone(),
         seed: seed(&runtime::limit::hostname()),
     };

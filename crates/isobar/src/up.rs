@@ -166,7 +166,7 @@ async fn bind(given: &Given) -> Result<(Bound, Vec<Bound>)> {
     }
 }
 
-async fn start(world: &World, given: &Given, options: Options) -> Result<()> {
+async fn start(world: &World, given: &Given, mut options: Options) -> Result<()> {
     let (registry_bound, exporter_bound) = bind(given).await?;
     let data = PathBuf::from(given.value("data-dir"));
     world.disk.create_dir_all(&data).with_context(|| format!("cannot make data directory {}", data.display()))?;
@@ -193,6 +193,8 @@ async fn start(world: &World, given: &Given, options: Options) -> Result<()> {
         server: OnceLock::new(),
         ports: Mutex::new(None),
     });
+    options.fast_start =
+        vec![format!("127.0.0.1:{}", exporter_address.port()), format!("127.0.0.1:{}", port_of(&options.listen[0]))];
     let extra = joins::routes(joins.clone()).merge(registry.routes());
     let running = server::start(world, options, extra).await?;
     parts.set("server", |part| part.address = Some(running.address.to_string()));

@@ -76,6 +76,7 @@ where
         .context("cannot start the runtime")?;
     let cpu = Arc::new(CpuPool::start(cores, CPU_QUEUE, &registry).context("cannot start the CPU pool")?);
     let heap = HeapTrim::none();
+    runtime::instrument::process::register(&registry, &clock);
     let world = World { clock, disk: Arc::new(RealDisk), cpu, shutdown: Shutdown::new(), heap, registry };
     let outcome = runtime.block_on(async {
         let outcome = main(world.clone()).await;

@@ -27,7 +27,7 @@ use storage::Append;
 
 /// Dropped targets remembered per job where the configuration says nothing; their number is always known.
 const DROPPED_KEPT: usize = 10_000;
-/// For how long `isobar up` visits everything every second (settled 24).
+/// For how long `isobar up` visits its own parts every second (settled 24).
 const FAST_START: Duration = Duration::from_secs(60);
 const FAST_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -43,8 +43,10 @@ pub struct Settings {
     pub user_agent: String,
     /// How far a timestamp may be snapped to the schedule; zero: never.
     pub tolerance: Duration,
-    /// Start-up behaviour of `isobar up`: a new target is visited at once, and every second for the first minute.
+    /// Start-up behaviour of `isobar up`: a new target is visited at once, and then at its offset.
     pub eager: bool,
+    /// Addresses (`__address__`) that are visited every second for the first minute: the parts of `isobar up` itself.
+    pub fast_start: Vec<String>,
     /// Called after a large body was given back.
     pub heap: HeapTrim,
     /// Spreads the offsets of different servers; of the host's name.
@@ -60,15 +62,17 @@ pub(crate) struct Shared {
     pub(crate) user_agent: String,
     pub(crate) tolerance: Duration,
     pub(crate) visit_at_once: bool,
+    fast_start: Vec<String>,
     pub(crate) heap: HeapTrim,
     pub(crate) seed: u64,
     started: Instant,
 }
 
 impl Shared {
-    /// The shortened interval, while it holds.
-    pub(crate) fn settle_fast(&self, clock: &Clock) -> Option<Duration> {
-        (self.visit_at_once && clock.elapsed(self.started) < FAST_START).then_some(FAST_INTERVAL)
+    /// The shortened interval of a target, while it holds.
+    pub(crate) fn settle_fast(&self, target: &Target) -> Option<Duration> {
+        let wanted = self.fast_start.iter().any(|address| address == target.discovered.value("__address__"));
+        (wanted && self.clock.elapsed(self.started) < FAST_START).then_some(FAST_INTERVAL)
     }
 }
 
@@ -129,6 +133,7 @@ impl Pools {
             user_agent: settings.user_agent,
             tolerance: settings.tolerance,
             visit_at_once: settings.eager,
+            fast_start: settings.fast_start,
             heap: settings.heap,
             seed: settings.seed,
         };

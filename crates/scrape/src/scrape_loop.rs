@@ -164,7 +164,7 @@ impl Worker {
             }
         }
         loop {
-            let (due, at) = schedule.next(&clock, self.shared.settle_fast(&clock));
+            let (due, at) = schedule.next(&clock, self.shared.settle_fast(&self.target));
             if stop.until_stopped(clock.sleep_until(due)).await.is_none() {
                 break;
             }

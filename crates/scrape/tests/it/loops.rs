@@ -108,6 +108,7 @@ impl Bench {
             user_agent: "Test/1".to_owned(),
             tolerance: Duration::from_millis(2),
             eager: false,
+            fast_start: Vec::new(),
             heap: HeapTrim::none(),
             seed: 7,
         };
