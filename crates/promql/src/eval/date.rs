@@ -7,11 +7,8 @@ const ABSOLUTE_EPOCH_S: i64 = 9_223_372_028_715_321_600;
 
 /// Go's conversion on amd64: what does not fit is the smallest number.
 fn whole(seconds: f64) -> i64 {
-    if seconds >= -9.223_372_036_854_775_8e18 && seconds < 9.223_372_036_854_775_8e18 {
-        seconds as i64
-    } else {
-        i64::MIN
-    }
+    let limit = -(i64::MIN as f64);
+    if (-limit..limit).contains(&seconds) { seconds as i64 } else { i64::MIN }
 }
 
 /// Parts of a date that functions ask for. Times beyond the calendar wrap as the original's do.

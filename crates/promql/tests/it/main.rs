@@ -1,6 +1,7 @@
-//! The engine from outside: upstream's scripts, recorded answers, properties.
+//! The engine from outside: upstream's scripts, recorded answers, limits, properties.
 
 mod answers;
 mod conformance;
+mod engine;
 mod promqltest;
 mod properties;
