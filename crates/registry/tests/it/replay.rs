@@ -95,7 +95,7 @@ async fn replay_file(root: PathBuf, file: &'static str) -> Report {
         if exchange.get("method").is_none() {
             continue;
         }
-        replay.prepare(file, at);
+        replay.prepare(file, at).await;
         let found = replay.exchange(exchange).await;
         if !is_built(exchange, found.reply.status) {
             report.unbuilt += 1;
@@ -171,7 +171,11 @@ struct Found {
 
 impl Replay {
     /// What the recorder did to the surroundings before an exchange, as its notes say.
-    fn prepare(&self, file: &str, at: usize) {
+    async fn prepare(&self, file: &str, at: usize) {
+        if (file, at) == ("03-agent-checks", 29) {
+            // every check of one second must have met the 429 before
+            tokio::time::sleep(Duration::from_millis(1300)).await;
+        }
         let status = match (file, at) {
             ("03-agent-checks", 28) => 429,
             ("03-agent-checks", 29) => 500,
