@@ -12,7 +12,7 @@ import { runQueries, type Results } from '../explore/run.ts';
 import { bindKeys, keyText } from '../keys.ts';
 import { createPoll } from '../poll.ts';
 import { navigate } from '../route.ts';
-import { serverNow } from '../server.ts';
+import { reach, serverNow } from '../server.ts';
 import { zone } from '../settings.ts';
 import { Bar } from '../part/bar.tsx';
 import { Icon } from '../part/icon.tsx';
@@ -196,7 +196,7 @@ export function ExplorePage(props: { search: string }): JSX.Element {
                 </Show>
               </div>
               <div id="results" role="tabpanel" aria-labelledby={`tab-${state().tab}`}>
-                <Show when={poll.error() && asked() !== null ? poll.error() : undefined}>{(error) => <Problem error={error()} again={poll.again} />}</Show>
+                <Show when={asked() !== null && (reach().state === 'ok' || results() === undefined) ? poll.error() : undefined}>{(error) => <Problem error={error()} again={poll.again} />}</Show>
                 <Show when={asked() !== null} fallback={<Start choose={(expr) => useQuery(expr)} />}>
                   <Show when={results()} fallback={<div class="chart-place" />}>
                     {(known) => <ResultBody results={known()} state={state()} entries={entries()} unit={unit()} busy={poll.busy()} go={go} useQuery={useQuery} />}

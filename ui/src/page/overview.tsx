@@ -7,7 +7,7 @@ import { bindKeys } from '../keys.ts';
 import { headSeries, queryRange, runtimeInfo, vector } from '../prometheus.ts';
 import { createPoll } from '../poll.ts';
 import { navigate, search } from '../route.ts';
-import { serverNow } from '../server.ts';
+import { reach, serverNow } from '../server.ts';
 import { note } from '../summary.ts';
 import { now } from '../settings.ts';
 import { Bar } from '../part/bar.tsx';
@@ -50,7 +50,9 @@ export function OverviewPage(): JSX.Element {
         <select class="chip" aria-label="Time range of the charts" onChange={(event) => choose(Number(event.currentTarget.value))}>
           <For each={WINDOWS}>{(one) => <option value={one.s} selected={one.s === windowS()}>{one.text}</option>}</For>
         </select>
-        <span class="live wide"><span class="ok" aria-hidden="true">●</span>live {young() ? '1 s' : '5 s'}</span>
+        <Show when={reach().state === 'ok'} fallback={<span class="live wide"><span class="warn" aria-hidden="true">▲</span>stopped</span>}>
+          <span class="live wide"><span class="ok" aria-hidden="true">●</span>live {young() ? '1 s' : '5 s'}</span>
+        </Show>
       </Bar>
       <main id="main" tabindex="-1">
         <Show when={page.error() && !page.data() ? page.error() : undefined}>{(error) => <div class="panel"><Problem error={error()} again={page.again} /></div>}</Show>
@@ -186,7 +188,7 @@ function MachineTiles(props: { page: Overview | undefined; windowS: number; youn
         <span class="grow" />
         <Counts page={props.page} />
       </div>
-      <Show when={drawn.error()}>{(error) => <Problem error={error()} />}</Show>
+      <Show when={reach().state === 'ok' ? drawn.error() : undefined}>{(error) => <Problem error={error()} />}</Show>
       <div class="tiles" aria-live="off">
         <For each={[0, 1, 2, 3, 4, 5]}>{(index) => <TileBox tile={tiles()[index] as Tile} fromS={span().fromS} toS={span().toS} stepS={drawn.data()?.stepS ?? 1} silent={silent()} windowS={props.windowS} />}</For>
       </div>
