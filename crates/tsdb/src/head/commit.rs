@@ -12,7 +12,7 @@
 
 use super::appender::{Staged, Staging};
 use super::index::next_generation;
-use super::series::SeriesRow;
+use super::series::{SeriesRow, TOUCHED};
 use super::slab::Slab;
 use super::{Inner, make_ref, split_ref};
 use crate::wal::record::{self, LogSample};
@@ -20,6 +20,7 @@ use crate::wal::writer::WalWriter;
 use hashbrown::HashMap;
 use model::Labels;
 use runtime::ticket::Ticket;
+use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use storage::{CommitError, Committed, Durability, Refusal, Refusals, SeriesRef};
@@ -321,11 +322,15 @@ impl<'a> Commit<'a> {
                     self.head.instruments.series_created.inc();
                 }
             }
-            for sample in accepted {
-                let row = data.rows.get_mut(sample.slot).expect("a slot in use has a row");
-                chunks += u64::from(row.append(sample.at, sample.value, self.head.rules));
-                min = min.min(sample.at);
-                max = max.max(sample.at);
+            for some in accepted.chunks(TOUCHED) {
+                let touch = |sample: &Accepted| data.rows.get(sample.slot).map_or(0, SeriesRow::touch);
+                black_box(some.iter().map(touch).sum::<u64>());
+                for sample in some {
+                    let row = data.rows.get_mut(sample.slot).expect("a slot in use has a row");
+                    chunks += u64::from(row.append(sample.at, sample.value, self.head.rules));
+                    min = min.min(sample.at);
+                    max = max.max(sample.at);
+                }
             }
             // before the lock is given back: a reader that sees the samples sees them covered
             self.head.bounds.min.fetch_min(min, Ordering::AcqRel);

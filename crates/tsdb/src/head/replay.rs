@@ -9,7 +9,7 @@
 
 use super::commit::Writer;
 use super::index::Index;
-use super::series::SeriesRow;
+use super::series::{SeriesRow, TOUCHED};
 use super::{Data, Head, Inner};
 use crate::block::Interval;
 use crate::wal::WalError;
@@ -18,6 +18,7 @@ use crate::wal::record::{self, CodecFailure, LogSample, LogTombstone, RecordKind
 use hashbrown::HashMap;
 use model::Labels;
 use runtime::disk::Disk;
+use std::hint::black_box;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -42,7 +43,8 @@ pub(crate) struct Replay<'a> {
     writer: parking_lot::MutexGuard<'a, Writer>,
     data: parking_lot::RwLockWriteGuard<'a, Data>,
     index: parking_lot::RwLockWriteGuard<'a, Index>,
-    slots: HashMap<u64, u32, foldhash::fast::RandomState>,
+    slots: Slots,
+    accepted: Vec<(u32, LogSample)>,
     defined: HashMap<u64, Labels, foldhash::fast::RandomState>,
     oldest: i64,
     min: i64,
@@ -65,7 +67,8 @@ impl Head {
             writer: inner.writer.lock(),
             data: inner.data.write(),
             index: inner.index.write(),
-            slots: HashMap::default(),
+            slots: Slots::default(),
+            accepted: Vec::new(),
             defined: HashMap::default(),
             oldest: inner.bounds.oldest_valid.load(Ordering::Acquire),
             min: i64::MAX,
@@ -130,7 +133,7 @@ impl Replay<'_> {
         for (number, labels) in self.series.drain(..) {
             self.writer.last_wal_ref = self.writer.last_wal_ref.max(number);
             // an empty set names nothing; of a number defined twice the first stands
-            if !labels.is_empty() && !self.slots.contains_key(&number) {
+            if !labels.is_empty() && self.slots.get(number).is_none() {
                 self.defined.entry(number).or_insert(labels);
             }
         }
@@ -138,35 +141,46 @@ impl Replay<'_> {
 
     fn append(&mut self) {
         let samples = std::mem::take(&mut self.samples);
-        for sample in &samples {
-            if sample.at < self.oldest || sample.at == i64::MIN || sample.at == i64::MAX {
-                self.stats.passed_over += 1;
-                continue;
+        for some in samples.chunks(TOUCHED) {
+            self.accepted.clear();
+            let mut touched = 0;
+            for sample in some {
+                if let Some(slot) = self.check(sample) {
+                    touched += self.data.rows.get(slot).map_or(0, SeriesRow::touch);
+                    self.accepted.push((slot, *sample));
+                }
             }
-            let slot = match self.slots.get(&sample.series) {
-                Some(slot) => *slot,
-                None => match self.birth(sample.series) {
-                    Some(slot) => slot,
-                    None => {
-                        self.stats.unknown += 1;
-                        continue;
-                    }
-                },
-            };
-            let tail = self.writer.tails.get_mut(slot).expect("a slot in use has a tail");
-            if sample.at <= tail.last_at {
-                self.stats.passed_over += 1;
-                continue;
+            black_box(touched);
+            for (slot, sample) in &self.accepted {
+                let row = self.data.rows.get_mut(*slot).expect("a slot in use has a row");
+                self.chunks += u64::from(row.append(sample.at, sample.value, self.head.rules));
+                self.min = self.min.min(sample.at);
+                self.max = self.max.max(sample.at);
             }
-            tail.last_at = sample.at;
-            tail.last_bits = sample.value.to_bits();
-            let row = self.data.rows.get_mut(slot).expect("a slot in use has a row");
-            self.chunks += u64::from(row.append(sample.at, sample.value, self.head.rules));
-            self.min = self.min.min(sample.at);
-            self.max = self.max.max(sample.at);
-            self.stats.samples += 1;
+            self.stats.samples += self.accepted.len() as u64;
         }
         self.samples = samples;
+    }
+
+    /// The slot of a sample that counts; its tail moves on.
+    #[inline]
+    fn check(&mut self, sample: &LogSample) -> Option<u32> {
+        if sample.at < self.oldest || sample.at == i64::MIN || sample.at == i64::MAX {
+            self.stats.passed_over += 1;
+            return None;
+        }
+        let Some(slot) = self.slots.get(sample.series).or_else(|| self.birth(sample.series)) else {
+            self.stats.unknown += 1;
+            return None;
+        };
+        let tail = self.writer.tails.get_mut(slot).expect("a slot in use has a tail");
+        if sample.at <= tail.last_at {
+            self.stats.passed_over += 1;
+            return None;
+        }
+        tail.last_at = sample.at;
+        tail.last_bits = sample.value.to_bits();
+        Some(slot)
     }
 
     /// Makes the series that the log calls `number`, or finds it under another number.
@@ -194,10 +208,10 @@ impl Replay<'_> {
     }
 
     fn delete(&mut self, tombstone: LogTombstone) {
-        match self.slots.get(&tombstone.series) {
+        match self.slots.get(tombstone.series) {
             Some(slot) => {
                 let interval = Interval { first: tombstone.first, last: tombstone.last };
-                self.data.deleted.entry(*slot).or_default().push(interval);
+                self.data.deleted.entry(slot).or_default().push(interval);
             }
             None if self.defined.contains_key(&tombstone.series) => self.waiting.push(tombstone),
             None => self.stats.unknown += 1,
@@ -210,7 +224,7 @@ impl Replay<'_> {
     /// [`RefsExhausted`] when the log has used up the numbers of series.
     pub(crate) fn finish(mut self, last_segment: u64) -> Result<ReplayStats, RefsExhausted> {
         for tombstone in std::mem::take(&mut self.waiting) {
-            if self.slots.contains_key(&tombstone.series) {
+            if self.slots.get(tombstone.series).is_some() {
                 self.delete(tombstone);
             }
         }
@@ -229,6 +243,43 @@ impl Replay<'_> {
         instruments.series_created.inc_by(self.born);
         instruments.unknown_refs.inc_by(self.stats.unknown);
         Ok(self.stats)
+    }
+}
+
+/// Slots by the log's numbers. Numbers are given one after the other, so a table finds them without hashing; a number far beyond
+/// what that many series need goes to a map, so that a hostile log can not make the table large.
+#[derive(Default)]
+struct Slots {
+    near: Vec<u32>,
+    far: HashMap<u64, u32, foldhash::fast::RandomState>,
+    count: usize,
+}
+
+const NO_SLOT: u32 = u32::MAX;
+
+impl Slots {
+    #[inline]
+    fn get(&self, number: u64) -> Option<u32> {
+        let near = usize::try_from(number).ok().and_then(|number| self.near.get(number)).copied();
+        match near {
+            Some(slot) if slot != NO_SLOT => Some(slot),
+            _ => self.far.get(&number).copied(),
+        }
+    }
+
+    fn insert(&mut self, number: u64, slot: u32) {
+        self.count += 1;
+        match usize::try_from(number) {
+            Ok(near) if near < 64 * 1024 + 8 * self.count => {
+                if self.near.len() <= near {
+                    self.near.resize(near + 1, NO_SLOT);
+                }
+                self.near[near] = slot;
+            }
+            _ => {
+                self.far.insert(number, slot);
+            }
+        }
     }
 }
 
