@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
             ExitCode::from(2)
         }
         Err(Ending::Failed(error)) => {
-            eprintln!("isobar: error: {error:#}");
+            eprintln!("isobar: error: {}", said_once(&error));
             ExitCode::FAILURE
         }
     }
@@ -83,4 +83,30 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
 pub(crate) fn print(text: &str) {
     use std::io::Write;
     let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// An error and its causes in one line; a cause whose words the one above it ends with is not said again.
+pub(crate) fn said_once(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if said.ends_with(&cause) {
+            continue;
+        }
+        if !said.is_empty() {
+            said.push_str(": ");
+        }
+        said.push_str(&cause);
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::said_once;
+
+    #[test]
+    fn causes_are_said_once() {
+        let error = anyhow::anyhow!("denied").context("cannot open a: denied").context("cannot start");
+        assert_eq!(said_once(&error), "cannot start: cannot open a: denied");
+    }
 }

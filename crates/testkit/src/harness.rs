@@ -12,3 +12,4 @@ pub mod kill;
 pub mod machine;
 pub mod place;
 pub mod process;
+pub mod python;

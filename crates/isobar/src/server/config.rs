@@ -4,6 +4,7 @@
 //! what is read and not obeyed yet. An error is one line: file, line, column, what was found.
 //! Source: Prometheus 3.14's configuration; keys that it refuses are refused here too.
 
+mod fault;
 mod later;
 
 use anyhow::{Context, Result, anyhow};
@@ -171,13 +172,7 @@ fn parse<T: DeserializeOwned + Default>(path: &Path, text: &str) -> Result<T> {
         return Ok(T::default());
     }
     let parsed: Result<Option<T>, _> = serde_saphyr::from_str(text);
-    parsed.map(Option::unwrap_or_default).map_err(|error| {
-        let place = error.location().map_or(String::new(), |at| format!(":{}:{}", at.line(), at.column()));
-        let said = error.without_snippet().to_string();
-        // the library says the place again at the end of its text
-        let said = said.split(" at line ").next().unwrap_or_default().trim_end_matches(':').replace('\n', " ");
-        anyhow!("cannot load configuration {}{place}: {said}", path.display())
-    })
+    parsed.map(Option::unwrap_or_default).map_err(|error| anyhow!(fault::line(path, text, &error)))
 }
 
 fn jobs(list: Option<Vec<Option<Job>>>) -> Result<Vec<Job>, String> {
