@@ -139,7 +139,7 @@ impl Evaluator<'_> {
             }
         };
         let count = result.iter().map(|series| series.column.count()).sum();
-        self.samples.settle(held, 0, count)?;
+        self.samples.finish(held, count)?;
         Ok(result)
     }
 
@@ -205,7 +205,7 @@ impl Evaluator<'_> {
             grouping.sort();
         }
         let input = self.vector(&e.inner, grid)?;
-        let gathered = super::call::present_at_end(&input, grid);
+        let gathered = super::call::present_at_end(&input);
         let mut known: hashbrown::HashMap<Labels, usize, foldhash::fast::RandomState> = hashbrown::HashMap::default();
         let mut rows: Vec<(Labels, Vec<f64>)> = Vec::new();
         for series in &input {

@@ -71,7 +71,7 @@ impl Evaluator<'_> {
             }
             _ => {
                 let (left, right) = (self.vector(&e.lhs, grid)?, self.vector(&e.rhs, grid)?);
-                let gathered = present_at_end(&left, grid) + present_at_end(&right, grid);
+                let gathered = present_at_end(&left) + present_at_end(&right);
                 let result =
                     if e.op.is_set() { set(e, left, right, grid) } else { self.vectors(e, left, right, grid)? };
                 self.ended(result, held, gathered, grid)
@@ -88,7 +88,7 @@ impl Evaluator<'_> {
         held: usize,
         grid: Grid,
     ) -> Evaluation<Evaluated> {
-        let gathered = present_at_end(&series, grid) + 1;
+        let gathered = present_at_end(&series) + 1;
         if is_trim(e.op) {
             if series.iter().any(|series| !series.column.is_empty()) {
                 self.annotations.add(Annotation::IncompatibleTypes(e.op.as_str()), e.span);

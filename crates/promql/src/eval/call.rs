@@ -60,7 +60,10 @@ impl Evaluator<'_> {
             let mut series =
                 self.latest(selector, grid, |time, _, start| (if of_start { start } else { time }) as f64 / 1000.0)?;
             series.iter_mut().for_each(|series| self.drop_name(series));
-            return self.ended(series, held, 0, grid);
+            let looked_at = self.samples.held() - held;
+            self.samples.release(looked_at);
+            let gathered = present_at_end(&series);
+            return self.ended(series, held, gathered, grid);
         }
         if let Some(series) = self.window_call(call, grid)? {
             return Ok(Evaluated::Vector(series));
@@ -77,8 +80,8 @@ impl Evaluator<'_> {
                 self.sort(call, grid).map(Evaluated::Vector)
             }
             "histogram_quantile" | "histogram_fraction" | "histogram_quantiles" => {
-                let series = self.histogram_function(call, grid)?;
-                self.ended(series, held, 0, grid)
+                let (series, gathered) = self.histogram_function(call, grid)?;
+                self.ended(series, held, gathered, grid)
             }
             "time" | "pi" | "scalar" | "max_of" | "min_of" => self.scalar_call(call, grid),
             "vector" => {
@@ -90,7 +93,7 @@ impl Evaluator<'_> {
             }
             "absent" => {
                 let series = self.vector(&call.args[0], grid)?;
-                let gathered = present_at_end(&series, grid);
+                let gathered = present_at_end(&series);
                 let absent = absent(&series, &call.args[0], grid);
                 self.ended(absent, held, gathered, grid)
             }
@@ -119,7 +122,7 @@ impl Evaluator<'_> {
             return self.ended(series, held, 0, grid);
         }
         let mut series = self.vector(&call.args[0], grid)?;
-        let gathered = present_at_end(&series, grid);
+        let gathered = present_at_end(&series) + call.args.len() - 1;
         let params: Vec<Scalar> = call.args[1..].iter().map(|arg| self.scalar(arg, grid)).collect::<Evaluation<_>>()?;
         if let Some(function) = float_function(call.name) {
             series.iter_mut().for_each(|series| series.column.map(function));
@@ -152,7 +155,7 @@ impl Evaluator<'_> {
             "pi" => Scalar::Constant(std::f64::consts::PI),
             "scalar" => {
                 let series = self.vector(&call.args[0], grid)?;
-                gathered = present_at_end(&series, grid);
+                gathered = present_at_end(&series);
                 Scalar::Steps((0..grid.len).map(|step| only_value(&series, step)).collect())
             }
             name => {
@@ -179,9 +182,10 @@ impl Evaluator<'_> {
     }
 }
 
-/// How many series have a value at the last step: what upstream gathers beside the result when it peaks.
-pub(crate) fn present_at_end(series: &[Series], grid: Grid) -> usize {
-    let Some(last) = grid.len.checked_sub(1) else { return 0 };
+/// How many series have a value at the last step that has any: what upstream gathers beside the result when it peaks.
+pub(crate) fn present_at_end(series: &[Series]) -> usize {
+    let Some(end) = series.iter().map(|series| series.column.steps().end).max() else { return 0 };
+    let Some(last) = end.checked_sub(1) else { return 0 };
     series.iter().filter(|series| series.column.present(last).is_some()).count()
 }
 

@@ -31,7 +31,7 @@ struct Group {
 }
 
 impl Evaluator<'_> {
-    pub(crate) fn histogram_function(&mut self, call: &CallNode, grid: Grid) -> Evaluation<Vec<Series>> {
+    pub(crate) fn histogram_function(&mut self, call: &CallNode, grid: Grid) -> Evaluation<(Vec<Series>, usize)> {
         let vector_at = match call.name {
             "histogram_quantiles" => 0,
             "histogram_fraction" => 2,
@@ -48,21 +48,23 @@ impl Evaluator<'_> {
         let span = call.arg_spans[vector_at];
         let groups = self.bucket_groups(&series, span);
         let work = Work { series: &series, groups: &groups, grid, span };
-        match call.name {
+        let gathered = super::call::present_at_end(&series) + params.len();
+        let result = match call.name {
             "histogram_fraction" => {
                 let (lower, upper) = (&params[0].0, &params[1].0);
-                Ok(self.of_groups(&work, |step, buckets, _| fraction(lower.at(step), upper.at(step), buckets)))
+                self.of_groups(&work, |step, buckets, _| fraction(lower.at(step), upper.at(step), buckets))
             }
-            "histogram_quantile" => Ok(self.quantiles(&work, &params[0].0, params[0].1, None)),
+            "histogram_quantile" => self.quantiles(&work, &params[0].0, params[0].1, None),
             _ => {
                 let label = self.text(&call.args[1])?;
                 let mut result = Vec::new();
                 for (quantile, quantile_span) in &params {
                     result.extend(self.quantiles(&work, quantile, *quantile_span, Some(&label)));
                 }
-                Ok(result)
+                result
             }
-        }
+        };
+        Ok((result, gathered))
     }
 
     fn bucket_groups(&mut self, series: &[Series], span: Span) -> Vec<Group> {

@@ -81,7 +81,7 @@ impl Evaluator<'_> {
         let base = self.vector(&call.args[0], grid)?;
         let enriched: Vec<bool> = base.iter().map(|series| !wanted.is_info(&series.labels)).collect();
         let infos = self.info_series(&wanted, &base, &enriched, (at, offset_ms), grid)?;
-        let gathered = super::call::present_at_end(&base, grid);
+        let gathered = super::call::present_at_end(&base);
         let mut result = Vec::new();
         for (series, enrich) in base.into_iter().zip(enriched) {
             self.context.check()?;

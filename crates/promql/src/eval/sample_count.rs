@@ -51,6 +51,11 @@ impl SampleCount {
     /// Ends an operator: its inputs' samples gathered beside its result for a moment, then the result alone above `before`.
     pub(crate) fn settle(&mut self, before: usize, gathered: usize, result: usize) -> Result<(), QueryError> {
         self.touch(gathered.saturating_add(result))?;
+        self.finish(before, result)
+    }
+
+    /// Ends an operator that gathers nothing: its result alone above `before`.
+    pub(crate) fn finish(&mut self, before: usize, result: usize) -> Result<(), QueryError> {
         self.held = before;
         self.hold(result)
     }

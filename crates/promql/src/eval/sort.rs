@@ -10,7 +10,7 @@ impl Evaluator<'_> {
         let names: Vec<String> = call.args[1..].iter().map(|arg| self.text(arg)).collect::<Evaluation<_>>()?;
         let held = self.samples.held();
         let mut series = self.vector(&call.args[0], grid)?;
-        let gathered = super::call::present_at_end(&series, grid);
+        let gathered = super::call::present_at_end(&series);
         if grid.len == 1 {
             series.retain(|series| series.column.present(0).is_some());
             match call.name {

@@ -168,7 +168,7 @@ impl Evaluator<'_> {
             _ => return Ok(None),
         };
         let count = result.iter().map(|series| series.column.count()).sum();
-        self.samples.settle(held, 0, count)?;
+        self.samples.finish(held, count)?;
         if call.name == "absent_over_time" {
             return Ok(Some(absent(&result, &call.args[range_at], grid)));
         }
