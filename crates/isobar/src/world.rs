@@ -5,7 +5,7 @@ use runtime::clock::Clock;
 use runtime::cpu::CpuPool;
 use runtime::disk::{Disk, RealDisk};
 use runtime::instrument::Registry;
-use runtime::limit::{HeapTrim, raise_open_files};
+use runtime::limit::{HeapTrim, raise_open_files, refuse_huge_pages};
 use runtime::logging::{Format, Level, Logger, name_part_in_panics};
 use runtime::shutdown::{Shutdown, Signal, Signals};
 use std::sync::Arc;
@@ -56,6 +56,7 @@ pub(crate) fn run<F>(log: LogChoice, main: impl FnOnce(World) -> F) -> Result<()
 where
     F: Future<Output = Result<()>>,
 {
+    refuse_huge_pages();
     let clock = Clock::system();
     let registry = Registry::new(clock.clone());
     let (logger, guard) = Logger::start(log.format, log.level, OURS, &clock, &registry, std::io::stderr())

@@ -47,6 +47,13 @@ pub fn raise_open_files() -> Result<OpenFiles, RaiseError> {
     Ok(open_files())
 }
 
+/// Asks the system not to back this process' heap with huge pages. The allocator asks for them where the system lets programs
+/// choose, and a heap of 7 MB then takes 40 MB (measured: `isobar up`, 718 series, 51 against 18 MB resident).
+pub fn refuse_huge_pages() {
+    // an older kernel that does not know the call only costs memory
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
 /// The machine's own name, as `uname -n` shows it.
 pub fn hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
