@@ -83,7 +83,7 @@ fn vector() -> impl Strategy<Value = String> {
             Just("atan2"),
             Just("== bool"),
             Just("< on (a, \"b c\") group_left (d)"),
-            Just("> ignoring () group_right"),
+            Just("> ignoring () group_right ()"),
             Just("</"),
             Just("+ on (a) fill_left (3) fill_right (-1.5)"),
             Just("* fill (+Inf)"),
