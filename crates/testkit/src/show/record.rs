@@ -137,9 +137,10 @@ impl Run {
         }
         block.push_str(&format!("\n{}; commit {}\n", machine::describe(), machine::commit()));
         // where this machine keeps things is no part of the evidence
-        let block = [place::target(), place::root()].iter().zip(["target", "."]).fold(block, |text, (from, to)| {
-            text.replace(&from.display().to_string(), to)
-        });
+        let block = [place::target(), place::root()]
+            .iter()
+            .zip(["target", "."])
+            .fold(block, |text, (from, to)| text.replace(&from.display().to_string(), to));
         let path = place::root().join("docs/evidence.md");
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path)?;
         if file.metadata()?.len() == 0 {
