@@ -1,7 +1,7 @@
 //! Appending to and selecting from an open directory.
 
 use super::{Db, Shared};
-use model::{Exemplar, Labels, Matcher, TimeRange};
+use model::TimeRange;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl Select for Db {
         query: &LabelQuery,
         context: &QueryContext,
     ) -> Result<(BTreeSet<String>, Warnings), SelectError> {
-        self.shared.all(query.range).label_names(query, context)
+        self.shared.union(query, |store| store.label_names(query, context))
     }
 
     fn label_values(
@@ -47,18 +47,7 @@ impl Select for Db {
         query: &LabelQuery,
         context: &QueryContext,
     ) -> Result<(BTreeSet<String>, Warnings), SelectError> {
-        self.shared.all(query.range).label_values(name, query, context)
-    }
-
-    /// None are kept, as with the original's exemplar storage off.
-    fn exemplars(
-        &self,
-        _tenant: Tenant,
-        _matcher_sets: &[Vec<Matcher>],
-        _range: TimeRange,
-        _context: &QueryContext,
-    ) -> Result<Vec<(Labels, Vec<Exemplar>)>, SelectError> {
-        Ok(Vec::new())
+        self.shared.union(query, |store| store.label_values(name, query, context))
     }
 
     fn abilities(&self) -> Abilities {
@@ -66,7 +55,9 @@ impl Select for Db {
     }
 
     fn covers(&self) -> Option<TimeRange> {
-        self.shared.all(TimeRange::ALL).covers()
+        let mut stores = self.shared.blocks_within(TimeRange::ALL);
+        stores.push(Arc::new(self.shared.head.clone()));
+        Merged::new(stores).covers()
     }
 }
 
@@ -78,11 +69,21 @@ impl Shared {
         touching.map(|block| Arc::new(block.clone()) as Arc<dyn Select>).collect()
     }
 
-    /// Head and blocks as one, for questions about labels: the head is asked first, see [`Db::select`].
-    fn all(&self, range: TimeRange) -> Merged {
-        let mut stores: Vec<Arc<dyn Select>> = vec![Arc::new(self.head.clone())];
-        stores.extend(self.blocks_within(range));
-        Merged::new(stores)
+    /// What head and blocks answer to a question about labels; the head is asked before the list of blocks is read, as in
+    /// [`Db::select`].
+    fn union(
+        &self,
+        query: &LabelQuery,
+        ask: impl Fn(&dyn Select) -> Result<(BTreeSet<String>, Warnings), SelectError>,
+    ) -> Result<(BTreeSet<String>, Warnings), SelectError> {
+        let (mut all, mut warnings) = ask(&self.head)?;
+        let (more, said) = ask(&Merged::new(self.blocks_within(query.range)))?;
+        all.extend(more);
+        warnings.absorb(said);
+        while query.limit > 0 && all.len() > query.limit {
+            all.pop_last();
+        }
+        Ok((all, warnings))
     }
 }
 

@@ -297,3 +297,41 @@ fn threads_sync_and_maintain_by_themselves() {
     db.close();
     db.close();
 }
+
+/// Blocks are cut, merged and removed, the log is shortened, while scrapes come and queries run: every query sees a run of whole
+/// scrapes without a gap.
+#[test]
+fn queries_see_whole_scrapes_while_everything_moves() {
+    let disk = SimDisk::new();
+    let db = open(&disk).expect("opens");
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for step in 0..600 {
+                let churned = 100 + (step / 12) as usize;
+                scrape(&db, step, (0..8).chain([churned]), Durability::Soon);
+            }
+            done.store(true, Ordering::Release);
+        });
+        scope.spawn(|| {
+            while !done.load(Ordering::Acquire) {
+                db.tick().expect("healthy");
+            }
+        });
+        scope.spawn(|| {
+            let mut newest = 0;
+            while !done.load(Ordering::Acquire) {
+                let seen = by_step(&db);
+                for (at, (step, row)) in seen.iter().enumerate() {
+                    assert_eq!(*step, at as i64, "no gap");
+                    assert_eq!(row.len(), 9, "step {step} is there whole");
+                }
+                assert!(seen.len() >= newest, "nothing disappears");
+                newest = seen.len();
+            }
+        });
+    });
+    db.tick().expect("healthy");
+    assert_eq!(by_step(&db).len(), 600);
+    assert!(db.block_metas().len() < 30);
+}

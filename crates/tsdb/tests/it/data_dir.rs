@@ -1,4 +1,6 @@
-//! A data directory of ours in the eyes of the original: blocks, log and checkpoint together, as a kill leaves them.
+//! A data directory of ours in the eyes of the original: blocks, log and checkpoint together, as a kill leaves them; and one
+//! of the original's in ours.
+#![expect(clippy::disallowed_methods, reason = "a test asks the original over a socket of its own")]
 
 use crate::golden::{conformance, peer};
 use model::{Labels, Millis, TimeRange, Timestamp};
@@ -6,15 +8,23 @@ use runtime::clock::Clock;
 use runtime::disk::RealDisk;
 use runtime::instrument::Registry;
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 use storage::{Append, Durability, Piece, QueryContext, Select, Selection, Tenant, collect};
-use tsdb::{Db, DbOptions};
+use tsdb::{Db, DbOptions, OpenError};
 
-type Samples = BTreeMap<String, BTreeMap<i64, f64>>;
+/// Bits of values, every NaN the same, by labels and time.
+type Samples = BTreeMap<String, BTreeMap<i64, u64>>;
 
 fn open(dir: &Path) -> Db {
+    try_open(dir, true).expect("opens")
+}
+
+fn try_open(dir: &Path, no_lockfile: bool) -> Result<Db, OpenError> {
     let clock = Clock::system();
     let registry = Registry::new(clock.clone());
     let options = DbOptions {
@@ -23,10 +33,10 @@ fn open(dir: &Path) -> Db {
         retention: None,
         wal_segment_bytes: 1 << 16,
         background: false,
-        no_lockfile: true,
+        no_lockfile,
         ..DbOptions::default()
     };
-    Db::open(Arc::new(RealDisk), dir, options, clock, &registry).expect("opens")
+    Db::open(Arc::new(RealDisk), dir, options, clock, &registry)
 }
 
 fn labels(n: usize) -> Labels {
@@ -50,6 +60,10 @@ fn fill(db: &Db) {
     }
 }
 
+fn bits(value: f64) -> u64 {
+    if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() }
+}
+
 fn ours(db: &Db) -> Samples {
     let mut stream = db.select(&Selection::new(Vec::new(), TimeRange::ALL), &QueryContext::default()).expect("selects");
     let (series, _) = collect(stream.as_mut()).expect("reads");
@@ -66,7 +80,7 @@ fn ours(db: &Db) -> Samples {
                 Piece::Histograms(_) => panic!("no histograms here"),
             }
         }
-        all.insert(series.labels.to_string(), times.into_iter().zip(values).collect());
+        all.insert(series.labels.to_string(), times.into_iter().zip(values.into_iter().map(bits)).collect());
     }
     all
 }
@@ -80,7 +94,7 @@ fn dumped(promtool: &Path, dir: &Path) -> Samples {
         let (rest, at) = line.rsplit_once(' ').expect("a time");
         let (labels, value) = rest.rsplit_once(' ').expect("a value");
         let samples = all.entry(labels.to_owned()).or_default();
-        samples.insert(at.parse().expect("a time"), value.parse().expect("a number"));
+        samples.insert(at.parse().expect("a time"), bits(value.parse().expect("a number")));
     }
     all
 }
@@ -100,4 +114,106 @@ fn promtool_reads_blocks_and_log_as_we_do() {
     assert!(theirs == before, "{} series there, {} here", theirs.len(), before.len());
     let db = open(holder.path());
     assert!(ours(&db) == before, "another start reads something else");
+}
+
+/// The original, running on a data directory until dropped.
+struct Prometheus {
+    process: Child,
+    port: u16,
+}
+
+impl Prometheus {
+    fn start(program: &Path, data: &Path, scrapes_itself: bool) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+        let config = data.with_extension("yml");
+        let jobs = format!("[{{job_name: self, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]");
+        let jobs = if scrapes_itself { jobs } else { "[]".to_owned() };
+        let text = format!("global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}\nscrape_configs: {jobs}\n");
+        runtime::disk::Disk::replace_file(&RealDisk, &config, text.as_bytes()).expect("written");
+        let process = Command::new(program)
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", data.display()))
+            .args([
+                "--scrape.discovery-reload-interval=100ms",
+                "--storage.tsdb.retention.time=100y",
+                &format!("--web.listen-address=127.0.0.1:{port}"),
+            ])
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("starts");
+        let prometheus = Prometheus { process, port };
+        let ready = (0..200).any(|_| {
+            std::thread::sleep(Duration::from_millis(50));
+            prometheus.get("/-/ready").is_some_and(|answer| answer.contains("200 OK"))
+        });
+        assert!(ready, "the original does not become ready on {}", data.display());
+        prometheus
+    }
+
+    fn get(&self, path: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        Some(answer)
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn the_original_and_we_take_turns_on_one_directory() {
+    let test = "the_original_and_we_take_turns_on_one_directory";
+    let (Some(program), Some(promtool)) = (peer(test, "prometheus"), peer(test, "promtool")) else { return };
+    let promtool = promtool.with_file_name("promtool");
+    let holder = tempfile::tempdir().expect("a temporary directory");
+    let data = holder.path().join("data");
+    let original = Prometheus::start(&program, &data, true);
+    let scraped = (0..300).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        let up = original.get("/api/v1/query?query=count_over_time(up%5B1m%5D)%3E3");
+        up.is_some_and(|answer| answer.contains("\"job\":\"self\""))
+    });
+    assert!(scraped, "the original does not scrape itself");
+    drop(original);
+    let theirs = dumped(&promtool, &data);
+    assert!(theirs.len() > 300, "{}", theirs.len());
+    let db = open(&data);
+    assert!(ours(&db) == theirs, "we read its log differently");
+    // our samples behind its own, with a block cut; then the original again
+    let newest = db.head().max_time().expect("samples").0;
+    for step in 1..=40i64 {
+        let mut appender = db.begin(Tenant::DEFAULT).expect("taken");
+        let series = appender.declare(&labels(1)).expect("legal");
+        appender.sample(series, Timestamp(newest + step * 5_000), step as f64, Timestamp(0)).expect("known");
+        appender.commit(Durability::Os).expect("written");
+    }
+    db.tick().expect("healthy");
+    assert!(!db.block_metas().is_empty());
+    let count: usize = ours(&db).values().map(BTreeMap::len).sum();
+    db.close();
+    let original = Prometheus::start(&program, &data, false);
+    let query = format!("/api/v1/query?query=%7B__name__%3D~%22.%2B%22%7D%5B1h%5D&time={}", newest / 1000 + 300);
+    let answer = original.get(&query).expect("answers");
+    // a sample is `[time,"value"]`; a range selector does not show stale markers
+    assert_eq!(answer.matches("\"]").count(), count - stale(&db));
+    let taken = try_open(&data, false).expect_err("the original holds the lock");
+    assert!(taken.to_string().contains("is in use: held by process"), "{taken}");
+}
+
+fn stale(db: &Db) -> usize {
+    let mut stream = db.select(&Selection::new(Vec::new(), TimeRange::ALL), &QueryContext::default()).expect("selects");
+    let (series, _) = collect(stream.as_mut()).expect("reads");
+    let (mut times, mut values) = (Vec::new(), Vec::new());
+    for piece in series.into_iter().flat_map(|series| series.pieces) {
+        if let Piece::Chunk(p) = piece {
+            chunk::decode_into(p.encoding, &p.bytes, &mut times, &mut values).expect("decodes");
+        }
+    }
+    values.into_iter().filter(|value| model::is_stale(*value)).count()
 }
