@@ -19,7 +19,8 @@
 //! - a ref is a slot and the slot's generation: a slot that changed hands never answers to an old ref;
 //! - chunks of one series ascend and do not cross a multiple of `chunk_range`.
 //!
-//! Limits: 2^32 slots at once. Costs (bench `append`): see `commit`.
+//! Limits: 2^32 slots at once. Memory (bench `head`): 280 bytes a series and its label text, 720 with 120 samples.
+//! Costs: see `commit`.
 
 mod appender;
 mod commit;

@@ -328,7 +328,7 @@ impl SeriesStream for BlockStream {
             }
             let Some(series) = self.read(id)? else { continue };
             if self.left == 0 {
-                self.warnings.add("the selection was cut at the number of series asked for");
+                self.warnings.add(storage::CUT);
                 self.next = self.candidates.ids.len();
                 break;
             }

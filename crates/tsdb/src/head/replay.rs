@@ -5,7 +5,7 @@
 //! number names the same series. What is older than the blocks, or not newer than what the series has, is passed over,
 //! as is what names a series nobody defined.
 //! Memory: the head itself, and the labels of series without samples until the replay ends.
-//! Cost: about 70 ns a sample (bench `replay`).
+//! Cost (bench `head`): 118 ns a sample, 8.5 million a second, on one thread.
 
 use super::commit::Writer;
 use super::index::Index;

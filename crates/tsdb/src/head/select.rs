@@ -7,7 +7,7 @@
 //!    at too, so that a commit is in the snapshot whole or not at all
 //! ```
 //!
-//! Cost: about 50 ns a series under the data lock, during which commits wait and readers do not.
+//! Commits wait during step 3, other readers do not. Cost (bench `head`): most of a selection is the sorting of step 2.
 
 use super::index::Known;
 use super::{Data, Head, Inner};
@@ -59,7 +59,7 @@ impl Select for Head {
         let limit = selection.hints.series_max;
         if limit > 0 && snapshot.series.len() > limit {
             snapshot.series.truncate(limit);
-            warnings.add("the selection was cut at the number of series asked for");
+            warnings.add(storage::CUT);
         }
         Ok(Box::new(HeadStream {
             series: snapshot.series.into_iter(),

@@ -1,6 +1,7 @@
 //! Truncation: what went into a block leaves the head, and series without samples leave the index.
 //!
-//! Everything happens under the writer's and the data's lock: commits and new selections wait, about 100 ms a million series.
+//! Everything happens under the writer's and the data's lock: commits and new selections wait, for
+//! one look at every series and, when some are dead, one copy of every posting list.
 //! Selections under way keep what they took. A series that is collected while an appender is open keeps its labels in the
 //! graveyard until no appender can name it any more; such a commit makes the series anew.
 
