@@ -3,7 +3,6 @@
 #![expect(clippy::disallowed_methods, reason = "tests read fixtures and talk to the original")]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
 
-mod cost;
 mod fixtures;
 mod live;
 mod page;

@@ -3,6 +3,7 @@
 //! The binary is the one cargo built for this test, or the one `ISOBAR_BINARY` names.
 
 mod durability;
+mod format;
 mod found;
 mod refusals;
 
