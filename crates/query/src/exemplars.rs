@@ -13,7 +13,7 @@ use model::{Exemplar, Labels, Matcher, TimeRange, Timestamp};
 use net::chunks::Chunks;
 use net::form::Params;
 use promql::Expr;
-use storage::{QueryContext, SelectError, Tenant};
+use storage::{Ability, ExemplarQuery, QueryContext, SelectError};
 
 pub(crate) async fn exemplars(State(api): State<Api>, params: Params) -> Answered {
     let context = api.context();
@@ -34,11 +34,13 @@ fn exemplars_of(api: &Api, params: &Params, context: &QueryContext) -> Answered 
     if sets.is_empty() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let found = match api.store().exemplars(Tenant::DEFAULT, &sets, TimeRange::closed(start, end), context) {
-        Err(SelectError::Unsupported(_)) => Vec::new(),
+    let query = ExemplarQuery::new(sets, TimeRange::closed(start, end));
+    let (found, warnings) = match api.store().exemplars(&query, context) {
+        Err(SelectError::Unsupported(Ability::SelectExemplars)) => Default::default(),
         found => found.map_err(|e| ApiError::select(&e))?,
     };
-    Ok(success(&mut Chunks::new(), &[], &[], |chunks| append_series(chunks, &found)))
+    let warnings: Vec<String> = warnings.iter().map(str::to_owned).collect();
+    Ok(success(&mut Chunks::new(), &warnings, &[], |chunks| append_series(chunks, &found)))
 }
 
 /// The matchers of every selector in `expr`.

@@ -17,7 +17,7 @@ pub enum Ability {
     AppendExemplars = 2,
     /// Takes metadata.
     AppendMetadata = 3,
-    /// Takes start times beside samples.
+    /// Takes start times beside samples. Without it a start time is refused with its row or sample: callers leave it out.
     AppendStartTimes = 4,
     /// Takes samples older than the newest of their series.
     AppendOutOfOrder = 5,
@@ -27,7 +27,7 @@ pub enum Ability {
     Tenants = 7,
     /// Deletes by matchers and range.
     Delete = 8,
-    /// A commit with `Durability::Synced` survives power loss.
+    /// A settled ticket means that the commit survives power loss. A store without it never settles one as durable.
     Synced = 9,
 }
 
@@ -67,6 +67,11 @@ impl Abilities {
     /// Whether the store does this.
     pub const fn has(self, ability: Ability) -> bool {
         self.0 & (1 << ability as u32) != 0
+    }
+
+    /// What either does.
+    pub const fn union(self, other: Abilities) -> Abilities {
+        Abilities(self.0 | other.0)
     }
 
     /// What both do.

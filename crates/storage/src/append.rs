@@ -15,7 +15,10 @@
 //!   stands, the caller may go on or drop. [`Refusal`] refuses one sample at commit, where order is known; the rest lands.
 //! - A ref is good until the store forgets its series (head truncation, restart). It then is refused as
 //!   `AppendError::UnknownSeries`, and is never given to another series within a process: declare again.
-//!   Refs are not kept across restarts.
+//!   Refs are not kept across restarts, and belong to one tenant.
+//! - A ref that was taken at staging is good until the commit: a series forgotten in between is made anew.
+//! - `UnknownSeries` names the first unknown ref of a row; there may be more, so the caller declares the whole row again.
+//! - An exemplar or metadata of a series that the commit does not make is dropped with it.
 //!
 //! Cost: `row` of known refs allocates nothing per sample.
 
@@ -50,19 +53,20 @@ impl SeriesRef {
 }
 
 /// Names a group of series that always arrive together (a scrape target, a rule group, a remote sender's stream).
-/// The caller chooses it and keeps it for the group's life; a store may lay out rows by it, or ignore it.
+/// The caller chooses it and keeps it for the group's life; a store may lay out rows by it, or ignore it. Two groups with one
+/// key may cost a store its layout, never a sample: no caller has to prove that its key is its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LaneKey(pub u64);
 
 /// Values of many series at one instant: a scrape. Absent series are simply not listed; a series that ended is listed
-/// with [`model::STALE_NAN`].
+/// with [`model::STALE_NAN`]. Columns of unequal length are a mistake of the caller's (asserted in debug builds).
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
     /// Whose row.
     pub lane: LaneKey,
     /// The one clock of the row.
     pub at: Timestamp,
-    /// Which series; each at most once.
+    /// Which series; each at most once (listed twice it is two samples at one instant: repeated or a duplicate).
     pub series: &'a [SeriesRef],
     /// Their values, as many as `series`.
     pub values: &'a [f64],
@@ -109,7 +113,9 @@ pub struct Refusals {
     pub out_of_bounds: u64,
     /// Refused as [`Refusal::TooOld`].
     pub too_old: u64,
-    /// Position in staging order (samples of rows and single ones counted through), and why.
+    /// Exemplars that were refused (older than the series' newest, or too long). Not samples: not in `total` or `first`.
+    pub exemplars: u64,
+    /// Position in staging order (samples of rows, single ones and histograms counted through), and why.
     pub first: Vec<(u64, Refusal)>,
 }
 
@@ -130,7 +136,7 @@ impl Refusals {
         }
     }
 
-    /// All of them.
+    /// All samples that were refused.
     pub fn total(&self) -> u64 {
         self.out_of_order + self.duplicate + self.out_of_bounds + self.too_old
     }

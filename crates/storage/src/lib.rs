@@ -24,5 +24,8 @@ pub use append::{
 pub use context::{Budget, QueryContext, Warnings};
 pub use merge::Merged;
 pub use piece::{ChunkPiece, ColumnsPiece, HistogramsPiece, Piece};
-pub use select::{Hints, LabelQuery, Select, SelectError, Selection, SeriesBatch, SeriesPieces, SeriesStream, collect};
+pub use select::{
+    CUT, ExemplarQuery, Hints, LabelQuery, Select, SelectError, Selection, SeriesBatch, SeriesExemplars, SeriesPieces,
+    SeriesStream, collect,
+};
 pub use tenant::Tenant;

@@ -32,7 +32,8 @@ pub struct Selection {
     pub range: TimeRange,
     /// What the caller will do with it. A store may use hints to do less; ignoring them is always right.
     pub hints: Hints,
-    /// Whether part of the answer with a warning is better than an error.
+    /// Whether part of the answer with a warning is better than an error. It is for a person who looks at a graph; it is not
+    /// for a rule, to which a series that is missing means something.
     pub partial: bool,
 }
 
@@ -56,7 +57,7 @@ pub struct Hints {
     pub grouping: Option<(bool, Vec<String>)>,
     /// No piece is wanted, only labels.
     pub labels_only: bool,
-    /// Stop after so many series (0 = no limit); the stream then warns that it was cut.
+    /// Stop after so many series (0 = no limit); the stream then warns [`CUT`]. As every hint it may be ignored.
     pub series_max: usize,
 }
 
@@ -99,7 +100,7 @@ pub struct LabelQuery {
     pub matchers: Vec<Matcher>,
     /// Only of series that may have samples in this range.
     pub range: TimeRange,
-    /// Stop after so many (0 = no limit).
+    /// Stop after so many (0 = no limit), without a word: who wants to know whether there are more asks for one more.
     pub limit: usize,
     /// As [`Selection::partial`].
     pub partial: bool,
@@ -111,6 +112,32 @@ impl LabelQuery {
         LabelQuery { tenant: Tenant::DEFAULT, matchers: Vec::new(), range, limit: 0, partial: true }
     }
 }
+
+/// A question for exemplars.
+#[derive(Clone, Debug)]
+pub struct ExemplarQuery {
+    /// Whose exemplars.
+    pub tenant: Tenant,
+    /// Of series that satisfy one of these sets.
+    pub matcher_sets: Vec<Vec<Matcher>>,
+    /// Observed in this range.
+    pub range: TimeRange,
+    /// As [`Selection::partial`].
+    pub partial: bool,
+}
+
+impl ExemplarQuery {
+    /// Exemplars of the default tenant's series that satisfy one of the sets, in `range`.
+    pub fn new(matcher_sets: Vec<Vec<Matcher>>, range: TimeRange) -> Self {
+        ExemplarQuery { tenant: Tenant::DEFAULT, matcher_sets, range, partial: true }
+    }
+}
+
+/// Exemplars in label order of their series, and per series in time order.
+pub type SeriesExemplars = Vec<(Labels, Vec<Exemplar>)>;
+
+/// What a stream warns when it stopped at [`Hints::series_max`].
+pub const CUT: &str = "the selection was cut at the number of series asked for";
 
 /// Why a selection failed.
 #[derive(Clone, Debug, Error, PartialEq)]
@@ -158,15 +185,13 @@ pub trait Select: Send + Sync {
         context: &QueryContext,
     ) -> Result<(BTreeSet<String>, Warnings), SelectError>;
 
-    /// Exemplars of the series that satisfy one of the matcher sets, per series in time order.
+    /// Exemplars, as far as the store keeps any.
     fn exemplars(
         &self,
-        tenant: Tenant,
-        matcher_sets: &[Vec<Matcher>],
-        range: TimeRange,
+        query: &ExemplarQuery,
         context: &QueryContext,
-    ) -> Result<Vec<(Labels, Vec<Exemplar>)>, SelectError> {
-        let _ = (tenant, matcher_sets, range, context);
+    ) -> Result<(SeriesExemplars, Warnings), SelectError> {
+        let _ = (query, context);
         Err(SelectError::Unsupported(Ability::SelectExemplars))
     }
 

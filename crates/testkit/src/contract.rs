@@ -3,13 +3,13 @@
 //! Each case starts from an empty store made by the caller. Samples lie around [`BASE`], a two-hour border, so that stores that
 //! cut by time see them in one range. Source: `docs/decisions/0001`.
 
-use model::{FloatHistogram, Labels, Matcher, STALE_NAN, TimeRange, Timestamp, is_stale};
+use model::{Exemplar, FloatHistogram, Labels, Matcher, Metadata, STALE_NAN, TimeRange, Timestamp, is_stale};
 use runtime::cancel::{Cancel, Reason};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use storage::{
-    Ability, Append, AppendError, Appender, Committed, Durability, LabelQuery, LaneKey, Piece, QueryContext, Row,
-    Select, SelectError, Selection, SeriesRef, Tenant, collect,
+    Ability, Append, AppendError, Appender, Budget, CUT, Committed, Durability, ExemplarQuery, LabelQuery, LaneKey,
+    Piece, QueryContext, Row, Select, SelectError, Selection, SeriesBatch, SeriesRef, Tenant, collect,
 };
 
 /// Milliseconds of the first sample: 2023-11-14T22:00:00Z.
@@ -38,6 +38,8 @@ pub fn check(make: impl Fn() -> Subject) {
         ("a dropped appender leaves no series", drop_leaves_nothing),
         ("provisional refs resolve", provisional_refs_resolve),
         ("refusals are counted and the rest lands", refusals_let_the_rest_land),
+        ("samples of one transaction are ordered too", transactions_are_ordered_inside),
+        ("two transactions that make one series make it once", births_meet),
         ("unknown refs are refused", unknown_refs_are_refused),
         ("every bit of a value survives", values_keep_their_bits),
         ("ranges are half-open", ranges_are_half_open),
@@ -45,7 +47,9 @@ pub fn check(make: impl Fn() -> Subject) {
         ("labels are listed", labels_are_listed),
         ("a selection is a snapshot", selections_are_snapshots),
         ("a row is seen whole or not at all", rows_are_seen_whole),
+        ("batches are bounded, a cut is said", batches_are_bounded),
         ("cancellation ends a selection", cancellation_is_obeyed),
+        ("a budget is given back", budgets_are_given_back),
         ("what is not done is said", inabilities_are_said),
     ];
     for (name, case) in cases {
@@ -121,7 +125,8 @@ fn commit_makes_visible(subject: &Subject) {
     assert_eq!(read(subject, vec![], all()), [], "nothing is visible before the commit");
     let committed = appender.commit(Durability::Synced).expect("healthy store");
     assert_eq!((committed.accepted, committed.refusals.total()), (1, 0));
-    committed.ticket.wait_blocking().expect("a synced commit becomes durable");
+    let durable = committed.ticket.wait_blocking().is_ok();
+    assert_eq!(durable, subject.append.abilities().has(Ability::Synced), "a ticket says whether the commit is durable");
     assert_eq!(read(subject, vec![], all()), [(set, vec![(0, 1f64.to_bits())])]);
 }
 
@@ -187,6 +192,39 @@ fn refusals_let_the_rest_land(subject: &Subject) {
         assert_eq!(seen[0].1, [(100, 1f64.to_bits())]);
         assert_eq!(seen[1].1, [(50, 7f64.to_bits())]);
     }
+}
+
+fn transactions_are_ordered_inside(subject: &Subject) {
+    let set = labels("a", 1);
+    let mut appender = begin(subject);
+    let series = appender.declare(&set).expect("legal");
+    let at = |t: i64| Timestamp(BASE + t);
+    let row = Row { lane: LaneKey(1), at: at(10), series: &[series], values: &[1.0], starts: &[] };
+    appender.row(row).expect("staged");
+    appender.sample(series, at(20), 2.0, Timestamp(0)).expect("staged");
+    appender.sample(series, at(20), 2.0, Timestamp(0)).expect("staged");
+    appender.sample(series, at(15), 3.0, Timestamp(0)).expect("staged");
+    let committed = appender.commit(Durability::Soon).expect("healthy store");
+    let (mut expected, mut listed) = (vec![(10, 1f64.to_bits()), (20, 2f64.to_bits())], vec![3]);
+    if subject.append.abilities().has(Ability::AppendOutOfOrder) {
+        expected.insert(1, (15, 3f64.to_bits()));
+        listed.clear();
+    }
+    assert_eq!(committed.refusals.first.iter().map(|(position, _)| *position).collect::<Vec<_>>(), listed);
+    assert_eq!(committed.accepted + committed.refusals.total(), 4, "the same bits again are accepted without effect");
+    assert_eq!(read(subject, vec![], all()), [(set, expected)]);
+}
+
+fn births_meet(subject: &Subject) {
+    let set = labels("a", 1);
+    let (mut one, mut two) = (begin(subject), begin(subject));
+    let (in_one, in_two) = (one.declare(&set).expect("legal"), two.declare(&set).expect("legal"));
+    one.sample(in_one, Timestamp(BASE), 1.0, Timestamp(0)).expect("staged");
+    two.sample(in_two, Timestamp(BASE + 10), 2.0, Timestamp(0)).expect("staged");
+    let first = one.commit(Durability::Soon).expect("healthy store").resolve(in_one).expect("born");
+    let second = two.commit(Durability::Soon).expect("healthy store").resolve(in_two).expect("known by then");
+    assert_eq!(first, second);
+    assert_eq!(read(subject, vec![], all()), [(set, vec![(0, 1f64.to_bits()), (10, 2f64.to_bits())])]);
 }
 
 fn unknown_refs_are_refused(subject: &Subject) {
@@ -324,22 +362,89 @@ fn cancellation_is_obeyed(subject: &Subject) {
         .select(&Selection::new(vec![], all()), &context)
         .and_then(|mut stream| collect(stream.as_mut()).map(|_| ()));
     assert_eq!(outcome, Err(SelectError::Cancelled(Reason::Deadline)));
+    // between two batches as well
+    for n in 0..=SeriesBatch::SERIES_MAX {
+        put(subject, &labels("many", n), 0, 1.0);
+    }
+    let context = QueryContext::default();
+    let mut stream = subject.select.select(&Selection::new(vec![], all()), &context).expect("healthy store");
+    assert!(stream.next().expect("healthy store").is_some());
+    context.cancel.cancel(Reason::Deadline);
+    assert_eq!(stream.next().map(|_| ()), Err(SelectError::Cancelled(Reason::Deadline)));
+}
+
+fn batches_are_bounded(subject: &Subject) {
+    let made = 2 * SeriesBatch::SERIES_MAX + 10;
+    for n in 0..made {
+        put(subject, &labels("many", n), 0, 1.0);
+    }
+    for series_max in [0, 100, made] {
+        let mut selection = Selection::new(vec![], all());
+        selection.hints.series_max = series_max;
+        let mut stream = subject.select.select(&selection, &QueryContext::default()).expect("healthy store");
+        let mut seen = 0;
+        while let Some(batch) = stream.next().expect("healthy store") {
+            assert!((1..=SeriesBatch::SERIES_MAX).contains(&batch.series.len()), "a batch of {}", batch.series.len());
+            seen += batch.series.len();
+        }
+        // a hint may be ignored; who follows it says so
+        let cut = stream.take_warnings().iter().any(|text| text == CUT);
+        assert!((seen, cut) == (made, false) || (seen, cut) == (series_max, true), "{series_max}: {seen}, {cut}");
+    }
+}
+
+fn budgets_are_given_back(subject: &Subject) {
+    for n in 0..=SeriesBatch::SERIES_MAX {
+        put(subject, &labels("many", n), 0, 1.0);
+    }
+    let context = QueryContext { budget: Arc::new(Budget::bytes(1 << 30)), ..QueryContext::default() };
+    let selection = Selection::new(vec![], all());
+    let mut stream = subject.select.select(&selection, &context).expect("far below the budget");
+    stream.next().expect("far below the budget");
+    drop(stream);
+    assert_eq!(context.budget.held(), 0, "left in the middle");
+    let mut stream = subject.select.select(&selection, &context).expect("far below the budget");
+    collect(stream.as_mut()).expect("far below the budget");
+    drop(stream);
+    assert_eq!(context.budget.held(), 0, "read to the end");
 }
 
 fn inabilities_are_said(subject: &Subject) {
     let abilities = subject.append.abilities();
+    assert_eq!(subject.select.abilities(), abilities, "one store says one thing");
     if !abilities.has(Ability::Tenants) {
-        let refused = subject.append.begin(Tenant::new(7)).err();
-        assert_eq!(refused, Some(AppendError::Unsupported(Ability::Tenants)));
-        let other = Selection { tenant: Tenant::new(7), ..Selection::new(vec![], all()) };
-        let refused = subject.select.select(&other, &QueryContext::default()).err();
-        assert_eq!(refused, Some(SelectError::Unsupported(Ability::Tenants)));
+        other_tenants_are_refused(subject);
     }
     let mut appender = begin(subject);
     let series = appender.declare(&labels("h", 1)).expect("legal");
-    let taken = appender.histogram(series, Timestamp(BASE), &FloatHistogram::default(), Timestamp(0));
-    match abilities.has(Ability::AppendHistograms) {
-        true => assert_eq!(taken, Ok(())),
-        false => assert_eq!(taken, Err(AppendError::Unsupported(Ability::AppendHistograms))),
+    let at = Timestamp(BASE);
+    let check = |ability, taken: Result<(), AppendError>| match abilities.has(ability) {
+        true => assert_eq!(taken, Ok(()), "{ability}"),
+        false => assert_eq!(taken, Err(AppendError::Unsupported(ability)), "{ability}"),
+    };
+    check(Ability::AppendHistograms, appender.histogram(series, at, &FloatHistogram::default(), Timestamp(0)));
+    check(Ability::AppendMetadata, appender.metadata(series, &Metadata::default()));
+    let exemplar = Exemplar { labels: labels("trace", 1), value: 1.0, at };
+    check(Ability::AppendExemplars, appender.exemplar(series, &exemplar));
+    check(Ability::AppendStartTimes, appender.sample(series, at, 1.0, Timestamp(BASE - 1)));
+    let row = Row { lane: LaneKey(1), at, series: &[series], values: &[1.0], starts: &[Timestamp(BASE - 1)] };
+    check(Ability::AppendStartTimes, appender.row(row));
+    let query = ExemplarQuery::new(vec![vec![]], all());
+    let answered = subject.select.exemplars(&query, &QueryContext::default()).map(|_| ());
+    match abilities.has(Ability::SelectExemplars) {
+        true => assert_eq!(answered, Ok(())),
+        false => assert_eq!(answered, Err(SelectError::Unsupported(Ability::SelectExemplars))),
     }
+}
+
+fn other_tenants_are_refused(subject: &Subject) {
+    let (tenant, context) = (Tenant::new(7), QueryContext::default());
+    let refused = subject.append.begin(tenant).err();
+    assert_eq!(refused, Some(AppendError::Unsupported(Ability::Tenants)));
+    let unsupported = Some(SelectError::Unsupported(Ability::Tenants));
+    let selection = Selection { tenant, ..Selection::new(vec![], all()) };
+    assert_eq!(subject.select.select(&selection, &context).err(), unsupported);
+    let query = LabelQuery { tenant, ..LabelQuery::new(all()) };
+    assert_eq!(subject.select.label_names(&query, &context).err(), unsupported);
+    assert_eq!(subject.select.label_values("n", &query, &context).err(), unsupported);
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use storage::{
-    Abilities, ColumnsPiece, LabelQuery, Piece, QueryContext, Select, SelectError, Selection, SeriesBatch,
-    SeriesPieces, SeriesStream, Tenant, Warnings,
+    Abilities, ColumnsPiece, ExemplarQuery, LabelQuery, Piece, QueryContext, Select, SelectError, Selection,
+    SeriesBatch, SeriesExemplars, SeriesPieces, SeriesStream, Warnings,
 };
 
 #[derive(Default)]
@@ -109,18 +109,13 @@ impl Select for MemoryStore {
         Ok((values.into_iter().take(limit).collect(), self.warnings()))
     }
 
-    fn exemplars(
-        &self,
-        _: Tenant,
-        sets: &[Vec<Matcher>],
-        _: TimeRange,
-        _: &QueryContext,
-    ) -> Result<Vec<(Labels, Vec<Exemplar>)>, SelectError> {
+    fn exemplars(&self, query: &ExemplarQuery, _: &QueryContext) -> Result<(SeriesExemplars, Warnings), SelectError> {
         if self.exemplars.is_empty() {
             return Err(SelectError::Unsupported(storage::Ability::SelectExemplars));
         }
-        let wanted = |labels: &Labels| sets.iter().any(|set| set.iter().all(|m| m.matches_labels(labels)));
-        Ok(self.exemplars.iter().filter(|(labels, _)| wanted(labels)).cloned().collect())
+        let wanted =
+            |labels: &Labels| query.matcher_sets.iter().any(|set| set.iter().all(|m| m.matches_labels(labels)));
+        Ok((self.exemplars.iter().filter(|(labels, _)| wanted(labels)).cloned().collect(), self.warnings()))
     }
 
     fn abilities(&self) -> Abilities {
