@@ -38,7 +38,7 @@ if ! command -v cargo >/dev/null 2>&1; then
     exit 1
 fi
 [ -n "$missing" ] || exit 0
-line="apt-get install --yes --no-install-recommends $missing"
+line="apt-get update && apt-get install --yes --no-install-recommends $missing"
 if ! command -v apt-get >/dev/null 2>&1; then
     echo "missing on this machine, by their names in Debian: $missing; install them, then try again" >&2
     exit 1
