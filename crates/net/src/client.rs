@@ -21,7 +21,7 @@ mod response;
 pub use connection::{BUFFER_MAX, KeepAlive};
 pub use error::{Cause, ClientError};
 pub use pool::{Fetched, Pool};
-pub use response::Response;
+pub use response::{Grow, Response};
 // the words a caller needs to write a request, so that it needs no crate of its own for them
 pub use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 pub use url::Url;

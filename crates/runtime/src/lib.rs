@@ -2,6 +2,7 @@
 //!
 //! Everything outside this crate (and `net` for sockets) can run against a simulated world.
 
+pub mod buffer;
 pub mod cancel;
 pub mod clock;
 pub mod cpu;

@@ -18,6 +18,7 @@ use crate::target::Target;
 use model::Timestamp;
 use model::duration::format_bytes;
 use net::client::{ClientError, HeaderMap, HeaderName, HeaderValue, KeepAlive, Request, StatusCode};
+use runtime::buffer::Buffer;
 use runtime::clock::Instant;
 use runtime::shutdown::Shutdown;
 use std::sync::{Arc, Mutex};
@@ -99,7 +100,7 @@ impl ScrapeLoop {
             target: target.clone(),
             state: state.clone(),
             keep: KeepAlive::new(),
-            body: Vec::new(),
+            body: Buffer::new(),
             families: FamilyTable::default(),
             last_began: None,
             headers: HeaderMap::new(),
@@ -138,7 +139,7 @@ struct Worker {
     /// Away while a body is taken in on another thread.
     intake: Option<Intake>,
     instruments: Instruments,
-    body: Vec<u8>,
+    body: Buffer,
     families: FamilyTable,
     last_began: Option<Instant>,
     headers: HeaderMap,
@@ -214,8 +215,8 @@ impl Worker {
         if let Err(error) = &outcome {
             self.warn_once(error);
         }
-        if self.body.capacity() > BODY_KEPT {
-            self.body = Vec::new();
+        if self.body.len() > BODY_KEPT {
+            self.body.clear();
             self.shared.heap.trim();
         }
         self.note(at, clock.elapsed(began), outcome);
@@ -253,7 +254,7 @@ impl Worker {
         let (body, mut families) = (std::mem::take(&mut self.body), std::mem::take(&mut self.families));
         let large = fetched.is_ok() && body.len() > PARSE_AWAY;
         let work = move || {
-            let bytes = fetched.as_ref().map(|()| body.as_slice()).map_err(String::as_str);
+            let bytes = fetched.as_ref().map(|()| &*body).map_err(String::as_str);
             let store = shared.store.as_ref();
             let visit = Visit { at, duration, body: bytes, target: &target, job: &job, store };
             let taken = intake.take(visit, &mut families);

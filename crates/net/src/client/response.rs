@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use flate2::write::MultiGzDecoder;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
+use runtime::buffer::Buffer;
 use runtime::clock::{Clock, Instant};
 use std::io::{self, Write};
 use url::Url;
@@ -15,6 +16,55 @@ use url::Url;
 const DRAIN_MAX: usize = 16 << 10;
 /// How much a reused buffer may keep after a body that failed.
 const BUFFER_KEPT: usize = 1 << 20;
+
+/// What a body is appended to: a `Vec` for small ones, a [`Buffer`] where they may be large.
+pub trait Grow {
+    /// Appends; `ceiling` is how long the whole may become.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    fn grow(&mut self, data: &[u8], ceiling: u64) -> io::Result<()>;
+    /// Forgets the content and gives large memory back.
+    fn forget(&mut self);
+    /// Bytes held.
+    fn held(&self) -> usize;
+}
+
+impl Grow for Vec<u8> {
+    fn grow(&mut self, data: &[u8], ceiling: u64) -> io::Result<()> {
+        if self.capacity() - self.len() < data.len() {
+            // doubles, but not beyond what may still come
+            let left = ceiling.saturating_sub(self.len() as u64);
+            let growth = (self.capacity() as u64).max(64 << 10).min(left);
+            self.reserve_exact(data.len().max(growth as usize));
+        }
+        self.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        self.clear();
+        self.shrink_to(BUFFER_KEPT);
+    }
+
+    fn held(&self) -> usize {
+        self.len()
+    }
+}
+
+impl Grow for Buffer {
+    fn grow(&mut self, data: &[u8], ceiling: u64) -> io::Result<()> {
+        self.append(data, ceiling)
+    }
+
+    fn forget(&mut self) {
+        self.clear();
+    }
+
+    fn held(&self) -> usize {
+        self.len()
+    }
+}
 
 /// An answer whose body is still to be read. Dropped unread, the connection is closed.
 pub struct Response<'a> {
@@ -69,7 +119,7 @@ impl<'a> Response<'a> {
 
     /// Reads the body to its end and appends it, inflated if it is gzipped, to `into`; `limit` is the largest number of
     /// bytes appended (0: none). After an error `into` is empty and its memory given back.
-    pub async fn read_into(mut self, into: &mut Vec<u8>, limit: u64) -> Result<(), ClientError> {
+    pub async fn read_into(mut self, into: &mut impl Grow, limit: u64) -> Result<(), ClientError> {
         let clock = self.clock.clone();
         let deadline = self.deadline;
         let read = match clock.deadline(deadline, self.read_all(into, limit)).await {
@@ -78,10 +128,7 @@ impl<'a> Response<'a> {
         };
         match &read {
             Ok(()) => self.release(),
-            Err(_) => {
-                into.clear();
-                into.shrink_to(BUFFER_KEPT);
-            }
+            Err(_) => into.forget(),
         }
         read
     }
@@ -98,7 +145,7 @@ impl<'a> Response<'a> {
         let _ = self.bytes(DRAIN_MAX as u64).await;
     }
 
-    async fn read_all(&mut self, into: &mut Vec<u8>, limit: u64) -> Result<(), ClientError> {
+    async fn read_all(&mut self, into: &mut impl Grow, limit: u64) -> Result<(), ClientError> {
         let limit = if limit == 0 { u64::MAX } else { limit };
         let gzipped =
             self.head.headers.get(header::CONTENT_ENCODING).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"gzip"));
@@ -106,15 +153,17 @@ impl<'a> Response<'a> {
         if !gzipped && announced > limit {
             return Err(ClientError::BodyLimit(limit));
         }
-        if !gzipped {
-            // what is announced is not believed beyond a megabyte before it arrives
-            into.reserve(announced.min(1 << 20) as usize);
-        }
-        let sink = Sink { into, left: limit };
+        // what is announced is not believed before it arrives, but nothing longer comes
+        let ceiling = if gzipped || announced == 0 { limit } else { announced };
+        let ceiling = ceiling.saturating_add(into.held() as u64);
+        let sink = Sink { into, left: limit, ceiling };
         if !gzipped {
             let mut sink = sink;
             while let Some(data) = self.next().await? {
-                sink.write_all(&data).map_err(|_| ClientError::BodyLimit(limit))?;
+                sink.write_all(&data).map_err(|error| match error.kind() {
+                    io::ErrorKind::StorageFull => ClientError::BodyLimit(limit),
+                    _ => ClientError::Body(error.to_string()),
+                })?;
             }
             return Ok(());
         }
@@ -173,24 +222,20 @@ fn broken(error: &hyper::Error) -> ClientError {
     }
 }
 
-/// Appends until the limit, never reserving beyond it.
-struct Sink<'a> {
-    into: &'a mut Vec<u8>,
+/// Appends until the limit.
+struct Sink<'a, G> {
+    into: &'a mut G,
     left: u64,
+    ceiling: u64,
 }
 
-impl Write for Sink<'_> {
+impl<G: Grow> Write for Sink<'_, G> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         if data.len() as u64 > self.left {
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.left -= data.len() as u64;
-        if self.into.capacity() - self.into.len() < data.len() {
-            // doubles, but not beyond what may still come
-            let growth = (self.into.capacity() as u64).clamp(64 << 10, self.left.max(64 << 10));
-            self.into.reserve_exact(data.len().max(growth as usize));
-        }
-        self.into.extend_from_slice(data);
+        self.into.grow(data, self.ceiling)?;
         Ok(data.len())
     }
 
