@@ -71,13 +71,6 @@ impl Original {
         parse(&self.get("/metrics").expect("the original answers"))
     }
 
-    /// CPU time the process has used, in 1/100 s.
-    pub(crate) fn ticks(&self) -> u64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_ascii_whitespace().collect();
-        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-    }
-
     pub(crate) fn get(&self, path: &str) -> Option<String> {
         get(self.port, path)
     }
