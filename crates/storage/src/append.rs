@@ -77,7 +77,8 @@ pub struct Row<'a> {
 /// How far a commit's bytes must have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// Handed to the operating system: survives the end of the process, not of the machine.
+    /// Handed to the operating system: survives the end of the process, not of the machine. Nobody syncs for its sake, so its
+    /// ticket settles with the next sync that others ask for: not one to wait on.
     Os,
     /// As `Os` at return, on disk within about 100 ms without anybody waiting: a scrape.
     Soon,
