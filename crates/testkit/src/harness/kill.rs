@@ -23,6 +23,9 @@ use std::time::{Duration, Instant};
 /// What a kill may lose: visits younger than this (issue: "a scrape taken in ≥ 100 ms before the kill is there").
 pub const GRACE_MS: i64 = 100;
 
+/// A sample's time is when its visit began, which is before its stamp: so much more is read than is asked about.
+const EDGE_MS: i64 = 2000;
+
 /// A server that scrapes a scripted exporter, and what it must know.
 pub struct Trial {
     /// The server.
@@ -159,7 +162,7 @@ impl Trial {
         Ok(())
     }
 
-    /// Reads back all samples since `from_ms` and compares.
+    /// Reads back all samples since `from_ms` (and the [`EDGE_MS`] before it) and compares.
     ///
     /// # Errors
     /// When the server does not answer.
@@ -176,7 +179,7 @@ impl Trial {
         // stamp → time → how many series carry it
         let mut found: BTreeMap<i64, BTreeMap<i64, usize>> = BTreeMap::new();
         let to_ms = now_ms();
-        let window = to_ms - from_ms;
+        let window = to_ms - from_ms + EDGE_MS;
         let time = format!("{}.{:03}", to_ms / 1000, to_ms % 1000);
         let raw = rows(&api.query(&format!("script_row{{target=\"{target}\"}}[{window}ms]"), &time)?)?;
         for (labels, samples) in &raw {

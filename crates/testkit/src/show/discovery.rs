@@ -69,8 +69,9 @@ pub fn trial(binary: &Path, folder: &Path, python: &Path, exporter: &Path) -> Re
 fn life_and_death(up: &Up, node: &mut isobar::Role, python: &Path) -> Result<(Duration, Duration)> {
     let instance = format!("127.0.0.1:{}", node.port);
     let mut api = up.role.api();
-    python::script(python, REGISTER, &[&up.registry.to_string(), &node.port.to_string()])?;
+    // the client's own start is counted too
     let registered = Instant::now();
+    python::script(python, REGISTER, &[&up.registry.to_string(), &node.port.to_string()])?;
     let sample = format!("node_load1{{instance=\"{instance}\"}}");
     wait_for("a sample of the exporter", LIMIT, || api.count(&sample).ok().filter(|n| *n == 1))?;
     let queryable = registered.elapsed();
@@ -116,8 +117,8 @@ fn paste(up: &Up, folder: &Path) -> Result<Duration> {
         found["line"].as_str().map(str::to_owned)
     };
     let (line, _) = wait_for("the Overview lists the unclaimed port", LIMIT, line)?;
-    let output = Command::new("sh").arg("-c").arg(&line).current_dir(folder).output()?;
     let pasted = Instant::now();
+    let output = Command::new("sh").arg("-c").arg(&line).current_dir(folder).output()?;
     ensure!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
     let mut api = up.role.api();
     let instance = format!("127.0.0.1:{}", exporter.port);

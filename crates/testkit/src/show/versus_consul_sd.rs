@@ -64,7 +64,7 @@ fn config(registry: u16) -> String {
 fn register(port: u16) -> Result<()> {
     let mut client = Client::new(port);
     let services = [
-        json!({ "Name": "web", "ID": "web-1", "Address": "127.0.0.1", "Port": 7001, "Tags": ["metrics", "eu"], "Meta": { "version": "1.2", "a-b": "dash", "ünï": "x" } }),
+        json!({ "Name": "web", "ID": "web-1", "Address": "127.0.0.1", "Port": 7001, "Tags": ["metrics", "eu"], "Meta": { "version": "1.2", "a-b": "dash" } }),
         json!({ "Name": "web", "ID": "web-2", "Address": "127.0.0.2", "Port": 7002, "Tags": ["metrics", "us", "a,b"] }),
         json!({ "Name": "bare" }),
         json!({ "Name": "no-address", "Port": 7003, "Tags": [] }),
