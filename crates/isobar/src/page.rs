@@ -42,7 +42,7 @@ const MOVED: &[(&str, &str)] = &[
 /// Shown where the binary was built without the page.
 const NOTICE: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Isobar</title></head><body>\
 <main><h1>Isobar runs; its page was not built</h1>\
-<p>This binary was compiled without Node. Build the page with <code>cargo xtask page</code>, or use <code>make up</code>.</p>\
+<p>This binary was compiled without Node. <code>make up</code> builds both; so do <code>cargo xtask page</code> and then <code>cargo build</code> again.</p>\
 <p>The API answers: <a href=\"/api/v1/targets\">targets</a>, <a href=\"/metrics\">metrics</a>.</p></main></body></html>";
 
 /// The page's routes. `prefix` is the route prefix redirects must lead below, without a slash at its end.

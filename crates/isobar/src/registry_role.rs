@@ -34,9 +34,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Ending> {
     });
     let help = || flags::help("isobar registry [<flags>]", FLAGS);
     let given = flags::parse(FLAGS, doubled).map_err(|e| flag_ending(e, "registry", help))?;
-    let log = LogChoice::parse(if given.switch("log-json") { "json" } else { "logfmt" }, given.value("log-level"))
-        .map_err(Ending::Usage)?;
-    let config = config(&given).map_err(|e| Ending::Usage(format!("isobar registry: error: {e}")))?;
+    let usage = |error: String| Ending::Usage(format!("isobar registry: error: {error}"));
+    let form = if given.switch("log-json") { "json" } else { "logfmt" };
+    let log = LogChoice::parse(form, given.value("log-level"))
+        .map_err(|error| usage(error.replace("--log.level", "-log-level")))?;
+    let config = config(&given).map_err(usage)?;
     let hosts = given.list("web.allowed-hosts");
     world::run(log, |world| async move {
         let address = listen_address(&config);

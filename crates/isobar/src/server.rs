@@ -15,7 +15,7 @@ pub(crate) mod status;
 use crate::role::{Ending, flag_ending};
 use crate::world::{self, LogChoice, PROMETHEUS_VERSION, World};
 use crate::{metrics, page};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use axum::Router;
 use config::Loaded;
 use model::duration::{format_duration, parse_bytes, parse_duration};
@@ -77,8 +77,7 @@ pub(crate) struct Options {
 /// Runs the role.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Ending> {
     let table = flags::flags();
-    let help = || runtime::flags::help("isobar server [<flags>]", &table);
-    let given = runtime::flags::parse(&table, arguments).map_err(|e| flag_ending(e, "server", help))?;
+    let given = runtime::flags::parse(&table, arguments).map_err(|e| flag_ending(e, "server", flags::help))?;
     let usage = |error: String| Ending::Usage(format!("isobar server: error: {error}"));
     let log = LogChoice::parse(given.value("log.format"), given.value("log.level")).map_err(usage)?;
     let options = Options::from_flags(&given).map_err(usage)?;
@@ -310,8 +309,17 @@ async fn bind(options: &Options) -> Result<Vec<(Listener, ServerConfig)>> {
     Ok(listeners)
 }
 
+/// Fails as [`start`] would on the configuration, without doing anything else.
+pub(crate) fn check(world: &World, options: &Options) -> Result<()> {
+    load(world.disk.as_ref(), &options.source).map(drop)
+}
+
 fn load(disk: &dyn Disk, source: &Source) -> Result<Loaded> {
     match source {
+        Source::File(path) if matches!(disk.exists(path), Ok(false)) => {
+            let path = path.display();
+            bail!("no configuration {path}: --config.file names another; `isobar up` needs none")
+        }
         Source::File(path) => config::load(disk, path),
         Source::Built(text, None) => config::load_text(disk, Path::new("built-in"), text),
         Source::Built(text, Some(path)) => {

@@ -167,6 +167,8 @@ async fn bind(given: &Given) -> Result<(Bound, Vec<Bound>)> {
 }
 
 async fn start(world: &World, given: &Given, mut options: Options) -> Result<()> {
+    // before any port is bound and anything is written: a mistake in the user's file is the only line
+    server::check(world, &options)?;
     let (registry_bound, exporter_bound) = bind(given).await?;
     let data = PathBuf::from(given.value("data-dir"));
     world.disk.create_dir_all(&data).with_context(|| format!("cannot make data directory {}", data.display()))?;
@@ -205,10 +207,10 @@ async fn start(world: &World, given: &Given, mut options: Options) -> Result<()>
     });
     register_own(world, &registry_address, exporter_address.port(), running.address.port()).await?;
     tracing::info!(
-        page = format!("http://{}/", reachable(&running.address.to_string())),
         registry = registry_address,
         data = %data.display(),
-        "Isobar is up; everything listens on loopback unless --web.listen-address, --registry.listen-address or --exporter.listen-address say otherwise"
+        "Isobar is up: open http://{}/ (everything listens on loopback unless --web.listen-address, --registry.listen-address or --exporter.listen-address say otherwise)",
+        reachable(&running.address.to_string())
     );
     world.until_told(async || running.reload_logged().await).await?;
     running.close().await;

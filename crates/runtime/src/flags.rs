@@ -231,13 +231,20 @@ pub fn expand<E>(
 
 /// The text of `--help`: a line on how to call the program, then the flags in the table's order.
 pub fn help(usage: &str, table: &[Flag]) -> String {
+    help_saying(usage, table, |flag| flag.help.to_owned())
+}
+
+/// As [`help`], with what `says` makes of each flag's text.
+pub fn help_saying(usage: &str, table: &[Flag], says: impl Fn(&Flag) -> String) -> String {
     const COLUMN: usize = 33;
     let mut text = format!("usage: {usage}\n\nFlags:\n");
     let end = [
         Flag::switch("help", false, "Show this text.").short('h'),
         Flag::switch("version", false, "Show the version."),
     ];
-    for flag in table.iter().filter(|flag| !flag.hidden).chain(&end) {
+    // the tables that know the original's own name them too
+    let end = end.iter().filter(|own| table.iter().all(|flag| flag.name != own.name));
+    for flag in table.iter().filter(|flag| !flag.hidden).chain(end) {
         let mut head = match flag.short {
             Some(letter) => format!("  -{letter}, --"),
             None => "      --".to_owned(),
@@ -250,7 +257,7 @@ pub fn help(usage: &str, table: &[Flag]) -> String {
             let shown = if flag.default.is_empty() { flag.name.to_uppercase() } else { flag.default.to_owned() };
             let _ = write!(head, "={}{}", shown, if flag.kind == FlagKind::List { " ..." } else { "" });
         }
-        wrap(&mut text, &head, flag.help, COLUMN);
+        wrap(&mut text, &head, &says(flag), COLUMN);
     }
     text
 }

@@ -119,7 +119,7 @@ macro_rules! known {
         &[$(Known {
             name: $name,
             flag: concat!("collector.", $name),
-            help: concat!("Enable the ", $name, " collector (default: ", known!(@word $default), ")."),
+            help: concat!("Enable the ", $name, " collector (default: ", known!(@word $default), ").", known!(@state $built)),
             default: known!(@on $default),
             built: known!(@built $built),
         }),*]
@@ -128,6 +128,8 @@ macro_rules! known {
     (@word off) => { "disabled" };
     (@on on) => { true };
     (@on off) => { false };
+    (@state built) => { "" };
+    (@state missing) => { " Without effect: not built yet." };
     (@built built) => { true };
     (@built missing) => { false };
 }

@@ -54,8 +54,8 @@ pub(crate) const TABLE: &[(Flag, Standing)] = &[
         ),
         Obeyed,
     ),
-    (Flag::switch("auto-gomaxprocs", true, "Without effect: no Go runtime."), NotYet(GO)),
-    (Flag::switch("auto-gomemlimit", true, "Without effect: no Go runtime."), NotYet(GO)),
+    (Flag::switch("auto-gomaxprocs", true, "Set the number of threads to the container's CPU quota."), NotYet(GO)),
+    (Flag::switch("auto-gomemlimit", true, "Set the memory limit to the container's."), NotYet(GO)),
     later("auto-gomemlimit.ratio", "0.9", GO),
     later("auto-gomemlimit.refresh-interval", "0s", GO),
     (
@@ -284,6 +284,21 @@ const FEATURES_NOT_YET: &[&str] = &[
 /// The plain table for the parser.
 pub(crate) fn flags() -> Vec<Flag> {
     TABLE.iter().map(|(flag, _)| *flag).collect()
+}
+
+/// The text of `--help`: a flag without effect says so.
+pub(crate) fn help() -> String {
+    let says = |flag: &Flag| {
+        let standing =
+            TABLE.iter().find(|(known, _)| known.name == flag.name).map_or(Obeyed, |(_, standing)| *standing);
+        match standing {
+            Obeyed => flag.help.to_owned(),
+            NotYet(why) if why == flag.help => format!("Without effect: {why}."),
+            NotYet(why) => format!("{} Without effect: {why}.", flag.help),
+            Refused(why) => format!("{} Refused: {why}.", flag.help),
+        }
+    };
+    runtime::flags::help_saying("isobar server [<flags>]", &flags(), says)
 }
 
 /// What a start with these flags must say: one line per flag or feature that has no effect yet.
