@@ -191,7 +191,8 @@ fn send(writer: &mut TcpStream, reply: &Reply) -> std::io::Result<()> {
             writer.write_all(&[head.as_bytes(), page.as_bytes()].concat())
         }
         Reply::Status(status, text) => {
-            let head = format!("HTTP/1.1 {status} Said\r\n{TYPE}Content-Length: {}\r\n\r\n{text}", text.len());
+            let head =
+                format!("HTTP/1.1 {status} {}\r\n{TYPE}Content-Length: {}\r\n\r\n{text}", reason(*status), text.len());
             writer.write_all(head.as_bytes())
         }
         Reply::Huge { bytes, way: Way::Length } => {
@@ -211,6 +212,15 @@ fn send(writer: &mut TcpStream, reply: &Reply) -> std::io::Result<()> {
             packed.finish()?;
             writer.write_all(b"0\r\n\r\n")
         }
+    }
+}
+
+/// The usual words for a status.
+fn reason(status: u16) -> &'static str {
+    match status {
+        404 => "Not Found",
+        503 => "Service Unavailable",
+        _ => "Unnamed",
     }
 }
 

@@ -1,7 +1,7 @@
 //! Must show 3, third part: the calls of a Grafana's Prometheus data source, in its forms, answered as Prometheus 3.5.3 answers.
 //!
-//! Each call goes to both servers of `versus-3.5`; bodies must be equal. Where the answer names the program itself
-//! (`buildinfo`), the rule Grafana decides by is asserted: a 3.x version, no `features`.
+//! Each call goes to both servers of `versus-3.5`; bodies must be equal but for the order of series. Where the
+//! answer names the program itself (`buildinfo`), the rule Grafana decides by is asserted: a 3.x version, no `features`.
 
 use super::Run;
 use super::versus_prometheus::Pair;
@@ -97,5 +97,14 @@ fn send(client: &mut Client, (method, path, parameters): &Call<'_>) -> Result<(u
         (_, true) => client.request(method, path, &headers, b"")?,
         (_, false) => client.request(method, &format!("{path}?{form}"), &headers, b"")?,
     };
-    Ok((answer.status, answer.json()?))
+    Ok((answer.status, in_order(answer.json()?)))
+}
+
+/// The answer with its series in order: the original gives instant vectors and series lists in the order of its index.
+fn in_order(mut answer: Value) -> Value {
+    let list = if answer["data"].is_array() { &mut answer["data"] } else { &mut answer["data"]["result"] };
+    if let Some(list) = list.as_array_mut() {
+        list.sort_by_key(Value::to_string);
+    }
+    answer
 }

@@ -36,7 +36,7 @@ impl Pair {
             Some(1) => Reply::Page(many()),
             Some(2) => Reply::Page(linear(now_ms() - epoch)),
             Some(3) => Reply::Status(503, "not today\n".to_owned()),
-            Some(4) => Reply::Page("ok 1\nnot ok\n".to_owned()),
+            Some(4) => Reply::Page("not ok\nok 1\n".to_owned()),
             Some(5) => Reply::Page(many()),
             _ => Reply::Page("plain 1\n".to_owned()),
         })?;
@@ -251,14 +251,18 @@ fn series(api: &mut Api, start: &str, end: &str) -> Result<BTreeSet<String>> {
     Ok(list.as_array().into_iter().flatten().map(Value::to_string).collect())
 }
 
-/// What a target is, without when it was visited.
+/// What a target is, without when it was visited. Ours names the line or the limit behind the original's words.
 fn targets(api: &mut Api) -> Result<BTreeSet<String>> {
     let keys =
         ["labels", "scrapePool", "scrapeUrl", "globalUrl", "health", "lastError", "scrapeInterval", "scrapeTimeout"];
+    let said = |text: &str| {
+        text.split(" (line ").next().and_then(|t| t.split(" (limit: ").next()).unwrap_or_default().to_owned()
+    };
     let one = |target: &Value| {
         keys.map(|key| match key {
             // the global URL names the machine
             "globalUrl" => String::new(),
+            "lastError" => said(target[key].as_str().unwrap_or_default()),
             _ => target[key].to_string(),
         })
     };
