@@ -59,6 +59,15 @@ impl Template {
         source.match_indices('$').any(|(at, _)| name(&source[at + 1..]).is_some())
     }
 
+    /// How many bytes [`expand`](Self::expand) would append: a text may name a group as often as it likes.
+    pub fn expanded_len(&self, captures: &Captures, text: &str) -> usize {
+        let lengths = self.parts.iter().map(|part| match part {
+            Part::Text(text) => text.len(),
+            Part::Group(groups) => groups.iter().find_map(|group| captures.get(*group, text)).map_or(0, str::len),
+        });
+        lengths.fold(0, usize::saturating_add)
+    }
+
     /// Appends the text with the groups of one match filled in.
     pub fn expand(&self, captures: &Captures, text: &str, into: &mut String) {
         for part in &self.parts {

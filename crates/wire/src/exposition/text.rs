@@ -272,13 +272,14 @@ impl<'a> Iterator for TextParser<'a> {
 pub fn read_labels(series: &[u8], kind: MetricType, into: &mut LabelsBuilder) -> Result<(), SeriesError> {
     let mut lexer = Lexer::new(series);
     lexer.begin_entry();
+    let mut set = LabelsOfLine { into, more: Vec::new(), count: 0, series };
     let mut token = lexer.next(State::Init);
     if token == Token::MetricName {
-        add(into, METRIC_NAME.as_bytes(), lexer.token(), series)?;
+        set.add(METRIC_NAME.as_bytes(), lexer.token())?;
         token = lexer.next(State::Value);
     }
     if token != Token::BraceOpen {
-        return Ok(());
+        return set.end();
     }
     token = lexer.next(State::Labels);
     while matches!(token, Token::LabelName | Token::Quoted) {
@@ -295,27 +296,52 @@ pub fn read_labels(series: &[u8], kind: MetricType, into: &mut LabelsBuilder) ->
                 _ => false,
             };
             let value = if bound { canonical_bound(value) } else { value };
-            add(into, &name, &value, series)?;
+            set.add(&name, &value)?;
             token = lexer.next(State::Labels);
         } else {
-            add(into, METRIC_NAME.as_bytes(), &unescape(name), series)?;
+            set.add(METRIC_NAME.as_bytes(), &unescape(name))?;
         }
         if token == Token::Comma {
             token = lexer.next(State::Labels);
         }
     }
-    Ok(())
+    set.end()
 }
 
-fn add(into: &mut LabelsBuilder, name: &[u8], value: &[u8], series: &[u8]) -> Result<(), SeriesError> {
-    let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else {
-        return Err(SeriesError::Name(lexer::shown(series)));
-    };
-    if !into.value(name).is_empty() {
-        return Err(SeriesError::Duplicate(name.to_owned()));
+/// Labels a line may have before the rest is sorted in at its end, see [`LabelsBuilder::set_many`].
+const FEW: usize = 256;
+
+/// The labels of one line on their way into a builder.
+struct LabelsOfLine<'a> {
+    into: &'a mut LabelsBuilder,
+    more: Vec<(String, String)>,
+    count: usize,
+    series: &'a [u8],
+}
+
+impl LabelsOfLine<'_> {
+    fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), SeriesError> {
+        let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else {
+            return Err(SeriesError::Name(lexer::shown(self.series)));
+        };
+        self.count += 1;
+        if self.count > FEW {
+            self.more.push((name.to_owned(), value.to_owned()));
+            return Ok(());
+        }
+        if !self.into.value(name).is_empty() {
+            return Err(SeriesError::Duplicate(name.to_owned()));
+        }
+        self.into.set(name, value);
+        Ok(())
     }
-    into.set(name, value);
-    Ok(())
+
+    fn end(self) -> Result<(), SeriesError> {
+        if self.more.is_empty() {
+            return Ok(());
+        }
+        self.into.set_many(self.more).map_err(SeriesError::Duplicate)
+    }
 }
 
 fn inside(quoted: &[u8]) -> &[u8] {

@@ -175,3 +175,21 @@ proptest! {
         let _ = read(body.as_bytes());
     }
 }
+
+/// A million labels in an order that is not theirs, within seconds; a name given twice is found among them.
+#[test]
+fn lines_of_very_many_labels_are_read() {
+    let line = |names: &mut dyn Iterator<Item = usize>| {
+        let labels: Vec<String> = names.map(|n| format!("l{n}=\"v\"")).collect();
+        format!("a{{{}}}", labels.join(","))
+    };
+    let mut labels = LabelsBuilder::new();
+    read_labels(line(&mut (0..1_000_000).rev()).as_bytes(), MetricType::Unknown, &mut labels).expect("no name twice");
+    assert_eq!(labels.build().len(), 1_000_001);
+    for again in [0, 300, 499] {
+        let mut labels = LabelsBuilder::new();
+        let text = line(&mut (0..500).chain([again]));
+        let error = read_labels(text.as_bytes(), MetricType::Unknown, &mut labels).expect_err("a name twice");
+        assert_eq!(error, SeriesError::Duplicate(format!("l{again}")));
+    }
+}
