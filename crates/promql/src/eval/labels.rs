@@ -28,6 +28,8 @@ impl Evaluator<'_> {
         for series in &mut series {
             let from = series.labels.value(&source);
             let Some(captures) = regex.captures(from) else { continue };
+            self.context.check()?;
+            self.samples.make_label(template.expanded_len(&captures, from))?;
             value.clear();
             template.expand(&captures, from, &mut value);
             set_label(series, &target, &value);
@@ -50,6 +52,9 @@ impl Evaluator<'_> {
         let mut series = self.vector(&call.args[0], grid)?;
         for series in &mut series {
             let values: Vec<&str> = sources.iter().map(|source| series.labels.value(source)).collect();
+            self.context.check()?;
+            let long = values.iter().map(|value| value.len().saturating_add(separator.len()));
+            self.samples.make_label(long.fold(0, usize::saturating_add))?;
             let value = values.join(&separator);
             set_label(series, &target, &value);
         }

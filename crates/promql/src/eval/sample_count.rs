@@ -6,6 +6,10 @@
 use crate::answer::Stats;
 use crate::engine::QueryError;
 
+/// Bytes of label values that `label_replace` and `label_join` may make in one query, all calls together. Nested calls
+/// multiply: twelve of `"$1$1$1$1"` make 500 MB of thirty bytes, for every series. A million series of 200 bytes pass.
+const MADE_LABELS_LIMIT: usize = 256 << 20;
+
 /// The counters of one query.
 #[derive(Debug)]
 pub(crate) struct SampleCount {
@@ -14,11 +18,12 @@ pub(crate) struct SampleCount {
     peak: usize,
     total: u64,
     read: u64,
+    made_labels: usize,
 }
 
 impl SampleCount {
     pub(crate) fn new(max: usize) -> Self {
-        SampleCount { max, held: 0, peak: 0, total: 0, read: 0 }
+        SampleCount { max, held: 0, peak: 0, total: 0, read: 0, made_labels: 0 }
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -34,6 +39,16 @@ impl SampleCount {
         self.held = self.held.saturating_add(more);
         self.peak = self.peak.max(self.held);
         if self.held > self.max { Err(QueryError::TooManySamples) } else { Ok(()) }
+    }
+
+    /// Before a label value of so many bytes is made.
+    pub(crate) fn make_label(&mut self, bytes: usize) -> Result<(), QueryError> {
+        self.made_labels = self.made_labels.saturating_add(bytes);
+        if self.made_labels > MADE_LABELS_LIMIT {
+            let text = "label_replace() and label_join() would make more than 256 MiB of label values in one query";
+            return Err(QueryError::execution(text));
+        }
+        Ok(())
     }
 
     /// Lets some go.

@@ -45,6 +45,29 @@ fn the_sample_limit_has_the_originals_text() {
 }
 
 #[test]
+fn label_values_that_multiply_end_at_their_limit() {
+    let (store, context, engine) = (store(1, 10), QueryContext::default(), Engine::default());
+    let replace = |levels: usize| {
+        let begin = r#"label_replace(m_total, "k", "xxxxxxxxxxxxxxxx", "", "")"#;
+        let around = r#", "k", "$1$1$1$1", "k", "(.*)")"#;
+        format!("{}{begin}{}", "label_replace(".repeat(levels), around.repeat(levels))
+    };
+    let join = |levels: usize| {
+        let begin = r#"label_replace(m_total, "k", "xxxxxxxxxxxxxxxx", "", "")"#;
+        let around = r#", "k", "", "k", "k", "k", "k")"#;
+        format!("{}{begin}{}", "label_join(".repeat(levels), around.repeat(levels))
+    };
+    // once 16 bytes, four times as many a level: 64 KiB after six, 64 GiB after sixteen
+    for query in [replace(6), join(6)] {
+        assert!(engine.instant(&store, &context, &query, at(60)).is_ok());
+    }
+    for query in [replace(16), join(16)] {
+        let error = engine.instant(&store, &context, &query, at(60)).expect_err("64 GiB");
+        assert!(error.to_string().contains("more than 256 MiB of label values"), "{error}");
+    }
+}
+
+#[test]
 fn a_cancelled_query_ends_with_its_reason() {
     let (store, engine) = (store(1, 10), Engine::default());
     for (reason, text) in [
