@@ -49,8 +49,8 @@ describe('a first visit', () => {
   it('holds at least three points in every tile that has data', async () => {
     const { context, page } = await stage.visitor();
     await stage.open(page, '/');
-    await page.locator('[data-tile=cpu] svg.spark').waitFor({ timeout: 10_000 });
-    await page.waitForFunction(() => [...document.querySelectorAll('svg.spark')].every((svg) => Number(svg.getAttribute('data-points')) >= 3), undefined, { timeout: 10_000 });
+    await page.locator('[data-tile=cpu] svg.spark').waitFor({ timeout: 30_000 });
+    await page.waitForFunction(() => [...document.querySelectorAll('svg.spark')].every((svg) => Number(svg.getAttribute('data-points')) >= 3), undefined, { timeout: 30_000 });
     assert.ok((await page.locator('svg.spark').count()) >= 5);
     assert.equal(await page.locator('[data-tile]').count(), 6);
     await context.close();
@@ -307,10 +307,10 @@ describe('states that are hard to reach', () => {
     const comeBack = (): Promise<void> => (stage.owned ? stage.startServer() : context.setOffline(false));
     await leave();
     await page.keyboard.press('r');
-    await page.locator('.banner').waitFor({ timeout: 10_000 });
+    await page.locator('.banner').waitFor({ timeout: 30_000 });
     assert.ok((await page.locator('.target').count()) > 0, 'the last data stays');
     await comeBack();
-    await page.locator('.banner').waitFor({ state: 'detached', timeout: 12_000 });
+    await page.locator('.banner').waitFor({ state: 'detached', timeout: 30_000 });
     assert.ok((await page.locator('.target').count()) > 0);
     await context.close();
   });
@@ -322,9 +322,9 @@ describe('states that are hard to reach', () => {
     await page.route('**/-/ready', (route) => route.fulfill({ status: 503, body: 'starting' }));
     await page.route('**/api/v1/query**', (route) => route.fulfill({ status: 503, body: 'starting' }));
     await page.keyboard.press('r');
-    await page.locator('.banner', { hasText: 'starting' }).waitFor({ timeout: 10_000 });
+    await page.locator('.banner', { hasText: 'starting' }).waitFor({ timeout: 30_000 });
     await page.unrouteAll();
-    await page.locator('.banner').waitFor({ state: 'detached', timeout: 12_000 });
+    await page.locator('.banner').waitFor({ state: 'detached', timeout: 30_000 });
     await context.close();
   });
 });

@@ -74,7 +74,7 @@ export class Stage {
   async visitor(shape: Shape = SHAPES[0]): Promise<{ context: BrowserContext; page: Page; complaints: string[] }> {
     const phone = shape.width < 500;
     const context = await this.browser.newContext({ viewport: { width: shape.width, height: shape.height }, colorScheme: shape.theme, isMobile: phone, hasTouch: phone, reducedMotion: 'reduce' });
-    context.setDefaultTimeout(10_000);
+    context.setDefaultTimeout(30_000);
     const page = await context.newPage();
     const complaints: string[] = [];
     page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
