@@ -23,6 +23,7 @@ mod matching;
 pub(crate) mod math;
 mod over_time;
 mod quantile;
+mod ranking;
 mod rate;
 mod regression;
 mod sample_count;

@@ -282,11 +282,16 @@ impl Planner {
         let node = CallNode {
             name: e.function.name,
             args: args.into_iter().map(|arg| if steady { arg.node } else { arg.wrapped() }).collect(),
-            arg_spans: e.args.iter().map(|arg| arg.unparenthesized().span()).collect(),
+            arg_spans: e.args.iter().map(|arg| place(arg.unparenthesized())).collect(),
             span: e.span,
         };
         Ok(Planned { node: Node::Call(node), steady, wrap: steady })
     }
+}
+
+/// Where annotations say that an argument stands. A subquery has lost its place by the time the original evaluates it.
+fn place(arg: &Expr) -> Span {
+    if matches!(arg, Expr::Subquery(_)) { Span::default() } else { arg.span() }
 }
 
 #[cfg(test)]

@@ -57,6 +57,8 @@ pub(crate) struct Taken {
     pub(crate) scraped: u64,
     /// Samples after relabelling.
     pub(crate) kept: u64,
+    /// Samples offered to the store: what `sample_limit` is about. A line that comes twice is offered once.
+    pub(crate) offered: u64,
     /// Series whose lines are new.
     pub(crate) added: u64,
 }
@@ -240,7 +242,7 @@ impl Intake {
                 },
             }
         }
-        if over(visit.job.sample_limit, taken.kept) {
+        if over(visit.job.sample_limit, taken.offered) {
             self.instruments.sample_limit.inc();
             let limit = visit.job.sample_limit;
             return Err(BodyError::Failed(format!("sample limit exceeded (limit: {limit})")));
@@ -261,18 +263,23 @@ impl Intake {
         if let Some(slot) = self.cache.find(hash) {
             return Ok(Some(slot));
         }
-        let labels = sample_labels(series, kind, &visit.target.labels, visit.job).map_err(|error| match error {
-            SampleError::Invalid(reason) => BodyError::Failed(reason),
-            SampleError::Limit(reason) => {
-                self.instruments.label_limits.inc();
-                BodyError::Failed(reason)
+        let labels = sample_labels(series, kind, &visit.target.labels, visit.job).map_err(|error| {
+            // it was read, and is counted
+            taken.scraped += 1;
+            match error {
+                SampleError::Invalid(reason) => BodyError::Failed(reason),
+                SampleError::Limit(reason) => {
+                    self.instruments.label_limits.inc();
+                    BodyError::Failed(reason)
+                }
             }
         })?;
         let declared = match labels {
             None => None,
-            Some(_) if over(visit.job.sample_limit, taken.kept + 1) => {
+            Some(_) if over(visit.job.sample_limit, taken.offered + 1) => {
                 taken.scraped += 1;
                 taken.kept += 1;
+                taken.offered += 1;
                 return Ok(None);
             }
             Some(labels) => Some(appender.declare(&labels)?),
@@ -302,18 +309,18 @@ impl Intake {
             return Ok(());
         }
         slot.timed = own_time.is_some() && !visit.job.track_timestamps_staleness;
+        taken.kept += 1;
+        if own_time.is_some() || first {
+            taken.offered += 1;
+        }
         match own_time {
             None if slot.alias || !first => self.instruments.duplicate.inc(),
             None => {
-                taken.kept += 1;
                 self.series.push(slot.series);
                 self.values.push(value);
             }
             Some(own) if own > visit.at.0.saturating_add(AHEAD_MAX_MS) => self.instruments.out_of_bounds.inc(),
-            Some(own) => {
-                taken.kept += 1;
-                appender.sample(slot.series, Timestamp(own), value, Timestamp(0))?;
-            }
+            Some(own) => appender.sample(slot.series, Timestamp(own), value, Timestamp(0))?,
         }
         Ok(())
     }

@@ -13,8 +13,14 @@ pub(crate) fn sample_labels(
     job: &JobConfig,
 ) -> Result<Option<Labels>, SampleError> {
     let mut builder = LabelsBuilder::new();
-    read_labels(series, kind, &mut builder).map_err(|e| SampleError::Invalid(e.to_string()))?;
+    let empty = read_labels(series, kind, &mut builder).map_err(|e| SampleError::Invalid(e.to_string()))?;
     add_target_labels(&mut builder, target, job.honor_labels);
+    if job.honor_labels {
+        // an empty label of the body wins too: the series has no such label
+        empty.iter().filter(|name| !target.value(name).is_empty()).for_each(|name| {
+            builder.remove(name);
+        });
+    }
     if !model::relabel::process(&mut builder, job.metric_relabel.list()) {
         return Ok(None);
     }

@@ -2,7 +2,7 @@
 
 use super::aggregate::Groups;
 use super::column::{Column, Grid, Scalar, Series};
-use super::sort::nan_last;
+use super::ranking::{self, Wanted};
 use super::{Evaluation, Evaluator};
 use crate::annotation::Annotation;
 use crate::engine::QueryError;
@@ -30,7 +30,8 @@ impl Evaluator<'_> {
         groups.of_series.iter().enumerate().for_each(|(series, group)| members[*group].push(series));
         let mut chosen: Vec<Column> = vec![Column::default(); input.len()];
         let mut order = Vec::new();
-        let mut candidates: Vec<(usize, f64)> = Vec::new();
+        let wanted = if e.op == AggregateOp::Bottomk { Wanted::Smallest } else { Wanted::Largest };
+        let mut heap: Vec<(usize, f64)> = Vec::new();
         for step in 0..grid.len {
             self.context.check()?;
             let k = param.at(step).min(input.len() as f64);
@@ -39,21 +40,19 @@ impl Evaluator<'_> {
             }
             let k = k as usize;
             for members in &members {
-                candidates.clear();
+                heap.clear();
                 for member in members {
                     if let Some(value) = input[*member].column.present(step) {
-                        candidates.push((*member, value));
-                        if e.op == AggregateOp::Limitk && candidates.len() == k {
+                        ranking::offer(&mut heap, (*member, value), k, wanted);
+                        if e.op == AggregateOp::Limitk && heap.len() == k {
                             break;
                         }
                     }
                 }
                 if e.op != AggregateOp::Limitk {
-                    let descending = e.op == AggregateOp::Topk;
-                    candidates.sort_by(|a, b| nan_last(a.1, b.1, descending));
-                    candidates.truncate(k);
+                    ranking::rank(&mut heap, wanted, |entry| entry.1);
                 }
-                for (member, value) in &candidates {
+                for (member, value) in &heap {
                     chosen[*member].push(step, *value);
                     if grid.len == 1 {
                         order.push(*member);
@@ -95,9 +94,21 @@ impl Evaluator<'_> {
                 }
             }
         }
-        let order = if grid.len == 1 { (0..input.len()).collect() } else { Vec::new() };
+        let order = if grid.len == 1 { heaped(e, &input, &chosen) } else { Vec::new() };
         Ok(picked(input, chosen, order))
     }
+}
+
+/// Order in which an instant shows what was chosen: group by group, each as a heap that nothing was taken from.
+fn heaped(e: &AggregateNode, input: &[Series], chosen: &[Column]) -> Vec<usize> {
+    let groups = Groups::of(input, &e.grouping, e.without);
+    let mut heaps = vec![Vec::new(); groups.labels.len()];
+    for (member, group) in groups.of_series.iter().enumerate() {
+        if let Some(value) = chosen[member].present(0) {
+            ranking::push(&mut heaps[*group], (member, value), Wanted::Largest);
+        }
+    }
+    heaps.into_iter().flatten().map(|(member, _)| member).collect()
 }
 
 /// False when no step asks for any series.

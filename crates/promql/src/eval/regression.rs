@@ -4,6 +4,7 @@ use super::Evaluation;
 use super::kahan::Sum;
 use super::window::Window;
 use crate::engine::QueryError;
+use model::go_text::format_float;
 
 /// Least squares: slope per second, and the value at `origin`. Exactly constant values give exactly no slope.
 fn linear_regression(times: &[i64], values: &[f64], origin: i64) -> (f64, f64) {
@@ -45,7 +46,8 @@ pub(crate) fn double_exponential_smoothing(w: &Window<'_>) -> Evaluation<Option<
     let [smoothing, trend] = w.params;
     for (what, short, factor) in [("smoothing", "sf", smoothing), ("trend", "tf", trend)] {
         if factor <= 0.0 || factor >= 1.0 {
-            let text = format!("invalid {what} factor. Expected: 0 < {short} < 1, got: {factor:.6}");
+            let shown = if factor.is_infinite() { format_float(factor) } else { format!("{factor:.6}") };
+            let text = format!("invalid {what} factor. Expected: 0 < {short} < 1, got: {shown}");
             return Err(QueryError::execution(text));
         }
     }

@@ -1,6 +1,7 @@
 //! `sort` and its kin: order of an instant's series. Over a range they do nothing, answers are ordered by labels then.
 
 use super::column::{Grid, Series};
+use super::ranking::{Wanted, rank};
 use super::{Evaluation, Evaluator};
 use crate::plan::CallNode;
 use std::cmp::Ordering;
@@ -14,8 +15,8 @@ impl Evaluator<'_> {
         if grid.len == 1 {
             series.retain(|series| series.column.present(0).is_some());
             match call.name {
-                "sort" => series.sort_by(|a, b| nan_last(a.column.get(0), b.column.get(0), false)),
-                "sort_desc" => series.sort_by(|a, b| nan_last(a.column.get(0), b.column.get(0), true)),
+                "sort" => rank(&mut series, Wanted::Smallest, |series| series.column.get(0)),
+                "sort_desc" => rank(&mut series, Wanted::Largest, |series| series.column.get(0)),
                 "sort_by_label" => series.sort_by(|a, b| by_labels(a, b, &names)),
                 _ => series.sort_by(|a, b| by_labels(b, a, &names)),
             }
@@ -23,19 +24,6 @@ impl Evaluator<'_> {
         let count = series.iter().map(|series| series.column.count()).sum();
         self.samples.settle(held, gathered, count)?;
         Ok(series)
-    }
-}
-
-/// Ascending or descending; NaN is last either way.
-pub(crate) fn nan_last(a: f64, b: f64, descending: bool) -> Ordering {
-    match (a.is_nan(), b.is_nan()) {
-        (true, true) => Ordering::Equal,
-        (true, false) => Ordering::Greater,
-        (false, true) => Ordering::Less,
-        (false, false) => {
-            let order = a.partial_cmp(&b).unwrap_or(Ordering::Equal);
-            if descending { order.reverse() } else { order }
-        }
     }
 }
 
@@ -90,14 +78,5 @@ mod tests {
         let mut names = ["node10", "node2", "node1-b", "node1", "10", "9", ""];
         names.sort_by(|a, b| natural(a, b));
         assert_eq!(names, ["", "9", "10", "node1", "node1-b", "node2", "node10"]);
-    }
-
-    #[test]
-    fn nan_is_last() {
-        let mut values = [f64::NAN, 1.0, 3.0, 2.0];
-        values.sort_by(|a, b| nan_last(*a, *b, true));
-        assert_eq!(values[..3], [3.0, 2.0, 1.0]);
-        values.sort_by(|a, b| nan_last(*a, *b, false));
-        assert_eq!(values[..3], [1.0, 2.0, 3.0]);
     }
 }

@@ -159,7 +159,6 @@ impl Kind {
                 | Smoothed
                 | Anchored
                 | On
-                | Without
         )
     }
 

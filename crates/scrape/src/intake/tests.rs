@@ -289,6 +289,44 @@ fn labels_of_the_body_are_renamed_or_honored() {
 }
 
 #[test]
+fn an_empty_label_is_no_label_and_honored() {
+    let table = [
+        (false, "a{job=\"\",x=\"\"} 1\n", r#"{__name__="a", instance="i", job="j"}"#),
+        (true, "a{z=\"1\",instance=\"\"} 1\n", r#"{__name__="a", job="j", z="1"}"#),
+        (false, "a{x=\"\",x=\"1\",y=\"2\"} 1\n", r#"{__name__="a", instance="i", job="j", y="2"}"#),
+        (false, "a{x=\"1\",x=\"\"} 1\n", r#"{__name__="a", instance="i", job="j"}"#),
+    ];
+    for (honor, body, expected) in table {
+        let mut bench = Bench::new(&format!("{{job_name: j, honor_labels: {honor}}}"));
+        bench.visit(Ok(body));
+        let kept = bench.store.0.lock().expect("kept");
+        let named = kept.series.iter().find(|labels| labels.metric_name() == "a").expect("stored").to_string();
+        assert_eq!(named, expected, "honor_labels: {honor}, {body}");
+    }
+}
+
+#[test]
+fn lines_are_counted_as_the_original_counts() {
+    // body, rules, outcome: scraped and kept
+    let table = [
+        ("a 1\nb 2\n", "", [2.0, 2.0]),
+        ("a 1\na 1\na 3\n", "", [3.0, 3.0]),
+        ("a 1 99999999999\nb 2\n", "", [2.0, 2.0]),
+        ("a 1\na 1\n", ", sample_limit: 1", [2.0, 2.0]),
+        ("a 1\nb 1\nb 1\n", ", sample_limit: 1", [3.0, 3.0]),
+        ("a 1\nb{l=\"1\",l=\"2\"} 1\nc 1\n", "", [2.0, 1.0]),
+        ("a 1\nb{l=\"1\",m=\"2\"} 1\n", ", label_limit: 4", [2.0, 1.0]),
+        ("a 1\nb{\n", "", [1.0, 1.0]),
+    ];
+    for (body, rules, counts) in table {
+        let mut bench = Bench::new(&format!("{{job_name: j{rules}}}"));
+        bench.visit(Ok(body));
+        let names = ["scrape_samples_scraped", "scrape_samples_post_metric_relabeling"];
+        assert_eq!(names.map(|name| bench.reported(name)), counts, "{body:?}{rules}");
+    }
+}
+
+#[test]
 fn the_same_series_twice_is_counted_and_appended_once() {
     let mut bench = Bench::new("job_name: j");
     for visit in 1..4 {

@@ -269,10 +269,16 @@ impl<'a> Iterator for TextParser<'a> {
 ///
 /// `kind` is [`TextParser::kind`] at that line: bounds (`le`) of histograms and quantiles of summaries are rewritten as
 /// `1.0`, `1e+06` …, so that they do not depend on the format a target happens to answer.
-pub fn read_labels(series: &[u8], kind: MetricType, into: &mut LabelsBuilder) -> Result<(), SeriesError> {
+///
+/// Returns the names that the line gives an empty value: none of them is in `into`, not even if the line names it once
+/// more with a value, and a target's label of that name may have to make way.
+///
+/// # Errors
+/// A name that comes twice, or text that is no UTF-8.
+pub fn read_labels(series: &[u8], kind: MetricType, into: &mut LabelsBuilder) -> Result<Vec<String>, SeriesError> {
     let mut lexer = Lexer::new(series);
     lexer.begin_entry();
-    let mut set = LabelsOfLine { into, more: Vec::new(), count: 0, series };
+    let mut set = LabelsOfLine { into, more: Vec::new(), empty: Vec::new(), count: 0, series };
     let mut token = lexer.next(State::Init);
     if token == Token::MetricName {
         set.add(METRIC_NAME.as_bytes(), lexer.token())?;
@@ -315,6 +321,8 @@ const FEW: usize = 256;
 struct LabelsOfLine<'a> {
     into: &'a mut LabelsBuilder,
     more: Vec<(String, String)>,
+    /// Names with an empty value.
+    empty: Vec<String>,
     count: usize,
     series: &'a [u8],
 }
@@ -324,6 +332,10 @@ impl LabelsOfLine<'_> {
         let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else {
             return Err(SeriesError::Name(lexer::shown(self.series)));
         };
+        if value.is_empty() {
+            self.empty.push(name.to_owned());
+            return Ok(());
+        }
         self.count += 1;
         if self.count > FEW {
             self.more.push((name.to_owned(), value.to_owned()));
@@ -336,11 +348,14 @@ impl LabelsOfLine<'_> {
         Ok(())
     }
 
-    fn end(self) -> Result<(), SeriesError> {
-        if self.more.is_empty() {
-            return Ok(());
+    fn end(self) -> Result<Vec<String>, SeriesError> {
+        if !self.more.is_empty() {
+            self.into.set_many(self.more).map_err(SeriesError::Duplicate)?;
         }
-        self.into.set_many(self.more).map_err(SeriesError::Duplicate)
+        for name in &self.empty {
+            self.into.remove(name);
+        }
+        Ok(self.empty)
     }
 }
 
