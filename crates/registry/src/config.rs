@@ -50,7 +50,8 @@ pub struct Limits {
     pub checks: usize,
     /// Queries that may wait at a time. Default 8192.
     pub blocking_queries: usize,
-    /// Checks that may run at a time. Default 64.
+    /// Checks that may run at a time. Default 2048: targets that never answer hold theirs until the timeout (10 s), so that
+    /// this is how many of them the others do not notice; with 64, a hundred silent machines held up every check.
     pub running_checks: usize,
     /// Bytes of a request body. Default 512 KiB.
     pub body_bytes: usize,
@@ -84,7 +85,7 @@ impl Default for Limits {
             services: 20_000,
             checks: 40_000,
             blocking_queries: 8192,
-            running_checks: 64,
+            running_checks: 2048,
             body_bytes: 512 << 10,
             log_bytes_per_snapshot: 4 << 20,
         }

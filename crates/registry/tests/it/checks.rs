@@ -56,6 +56,37 @@ async fn a_service_that_dies_is_critical_within_its_interval_and_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn targets_that_never_answer_hold_up_no_other_check() {
+    let folder = tempfile::tempdir().expect("folder");
+    let instance = Instance::start(config(folder.path())).await;
+    // accepts, says nothing
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let silent_port = silent.local_addr().expect("an address").port();
+    let open = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = silent.accept().await {
+            held.push(stream);
+        }
+    });
+    for n in 0..200 {
+        let body = format!(
+            r#"{{"Name":"silent{n}","Check":{{"HTTP":"http://127.0.0.1:{silent_port}/","Interval":"1s","Timeout":"30s"}}}}"#
+        );
+        assert_eq!(put(instance.address, "/v1/agent/service/register", &body).await.status, 200);
+    }
+    // every one of them is running by then
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let body = format!(r#"{{"Name":"web","Check":{{"CheckID":"tcp","TCP":"127.0.0.1:{port}","Interval":"1s"}}}}"#);
+    assert_eq!(put(instance.address, "/v1/agent/service/register", &body).await.status, 200);
+    let limit = Duration::from_secs(3);
+    until(instance.address, "/v1/health/service/web", "passing", limit, status_is("passing")).await;
+    open.abort();
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ttl_expires_and_goes_on_after_a_restart() {
     let folder = tempfile::tempdir().expect("folder");
     let first = Instance::start(config(folder.path())).await;

@@ -1,7 +1,9 @@
 //! Maintenance: blocks cut from the head, the log shortened, blocks merged, old ones removed.
 //!
 //! One thread does it, once a second to once a minute; [`Db::tick`] is one round. Each step is complete in itself: an error
-//! ends the round, is counted and said, and the next round begins again.
+//! ends the round, is counted and said, and a later round begins again: the pause doubles up to a minute, so that a full
+//! disk is neither written to nor spoken of every second. Retention has its turn in every round, also when no block could be
+//! cut: on a full disk it is what makes room.
 
 use super::open::WAL_DIR;
 use super::retention::{Aged, sorted, too_much, too_old};
@@ -68,19 +70,35 @@ impl Db {
     }
 }
 
+/// The longest pause after rounds that failed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The pause before the next round, after `failed` rounds in a row that ended with an error.
+fn pause_after(failed: u32, usual: Duration) -> Duration {
+    usual.saturating_mul(1 << failed.min(10)).min(LONGEST_PAUSE.max(usual))
+}
+
 impl Shared {
     /// The maintenance thread.
     fn run(&self) {
         // a block is cut within a sixtieth of its length
         let pause = Duration::from_millis(u64::try_from(self.options.min_block.0 / 60).unwrap_or(1000))
             .clamp(Duration::from_secs(1), self.options.reload_interval.max(Duration::from_secs(1)));
+        let mut failed = 0;
         let mut stop = self.waiting.lock();
         while !*stop {
             drop(stop);
-            let _ = self.round(); // logged there
+            match self.round() {
+                Ok(()) if failed > 0 => {
+                    tracing::info!(failed_rounds = failed, "maintenance of the data directory goes on");
+                    failed = 0;
+                }
+                Ok(()) => {}
+                Err(_) => failed += 1, // logged there
+            }
             stop = self.waiting.lock();
             if !*stop {
-                self.wake.wait_for(&mut stop, pause);
+                self.wake.wait_for(&mut stop, pause_after(failed, pause));
             }
         }
     }
@@ -99,7 +117,30 @@ impl Shared {
 
     fn steps(&self, ulids: &mut Ulids) -> Result<(), MaintainError> {
         self.instruments.compactions_triggered.inc();
+        self.look_after_log()?;
         self.reload()?;
+        let compacted = self.cut_and_merge(ulids);
+        self.remove_old()?;
+        self.wal_bytes.store(self.log_bytes()?, Ordering::Relaxed);
+        compacted
+    }
+
+    /// A log whose files were removed goes on taking writes, into files without a name: what it acknowledged would be gone at
+    /// the next start. It is poisoned instead.
+    fn look_after_log(&self) -> Result<(), MaintainError> {
+        let dir = self.dir.join(WAL_DIR);
+        let had_some = self.wal_bytes.load(Ordering::Relaxed) > 0;
+        if had_some && list(&*self.disk, &dir)?.segments.is_empty() {
+            let reason = format!("the write-ahead log {} was removed by somebody; start again", dir.display());
+            if self.flusher.failed().is_none() {
+                tracing::error!(reason, "samples are refused from now on");
+            }
+            self.flusher.poison(&reason);
+        }
+        Ok(())
+    }
+
+    fn cut_and_merge(&self, ulids: &mut Ulids) -> Result<(), MaintainError> {
         let mut cut = false;
         while self.head.is_compactable() && !self.cancel.is_cancelled() {
             self.cut_block(ulids)?;
@@ -109,8 +150,6 @@ impl Shared {
             self.shorten_log()?;
         }
         while !self.head.is_compactable() && self.merge_blocks(ulids)? {}
-        self.remove_old()?;
-        self.wal_bytes.store(self.log_bytes()?, Ordering::Relaxed);
         Ok(())
     }
 

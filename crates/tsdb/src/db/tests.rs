@@ -168,6 +168,49 @@ fn retention_removes_whole_blocks() {
 }
 
 #[test]
+fn retention_makes_room_on_a_full_disk() {
+    let disk = SimDisk::new();
+    let kept = DbOptions { retention: Some(Millis(RANGE * 3)), max_block: Millis(RANGE), ..options() };
+    let db = open_with(&disk, kept).expect("opens");
+    for step in 0..60 {
+        assert!(scrape(&db, step, 0..3, Durability::Synced));
+        db.tick().expect("healthy");
+    }
+    let before = db.block_metas();
+    // samples are still taken, but no block can be written any more; the oldest blocks are past their time meanwhile
+    for step in 60..200 {
+        assert!(scrape(&db, step, 0..3, Durability::Synced));
+    }
+    let young = db.shared.options.retention.expect("set").0;
+    disk.set_capacity(Some(1));
+    let error = db.tick().expect_err("no room for a block");
+    assert!(error.to_string().contains("o space left"), "{error}");
+    let newest = before.last().expect("blocks").max_time;
+    let left: Vec<i64> = db.block_metas().iter().map(|block| block.max_time).collect();
+    assert!(left.iter().all(|max| newest - max <= young), "{left:?}");
+    assert!(left.contains(&newest), "what is younger than the retention stays: {left:?}");
+    disk.set_capacity(None);
+    db.tick().expect("there is room again");
+    assert!(by_step(&db).len() >= 36);
+}
+
+#[test]
+fn a_log_that_was_removed_takes_nothing_more() {
+    let disk = SimDisk::new();
+    let db = open(&disk).expect("opens");
+    assert!(scrape(&db, 0, 0..3, Durability::Synced));
+    db.tick().expect("healthy");
+    let wal = Path::new(DIR).join("wal");
+    for name in names(&disk, "/data/wal") {
+        disk.remove_file(&wal.join(name)).expect("removed");
+    }
+    db.tick().expect("nothing else is wrong");
+    assert!(!scrape(&db, 1, 0..3, Durability::Synced));
+    assert!(matches!(db.health(), Health::Refusing(reason) if reason.contains("was removed")));
+    assert_eq!(by_step(&db).len(), 1, "queries are answered");
+}
+
+#[test]
 fn a_directory_is_open_once() {
     let disk = SimDisk::new();
     let db = open(&disk).expect("opens");
