@@ -18,6 +18,10 @@ pub(super) fn check(config: &ServerConfig, request: &mut Request<Body>) -> Resul
 }
 
 fn check_host(config: &ServerConfig, request: &Request<Body>) -> Result<(), Refusal> {
+    // two of them are for a proxy and a server that each believe another one
+    if request.headers().get_all(header::HOST).iter().nth(1).is_some() {
+        return Err(refuse(StatusCode::BAD_REQUEST, "400 Bad Request: too many Host headers\n".to_owned()));
+    }
     let host = match request.uri().authority() {
         Some(authority) => Some(authority.as_str()),
         None => request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or("\u{fffd}")),

@@ -51,6 +51,8 @@ async fn hosts_that_are_not_ours_get_421_with_the_flag() {
     }
     assert_eq!(status(&server.exchange("GET /small HTTP/1.0\n\n").await), "200");
     assert_eq!(status(&server.exchange("GET /small HTTP/1.1\nConnection: close\n\n").await), "400");
+    let two = "GET /small HTTP/1.1\nHost: localhost\nHost: evil.example\nConnection: close\n\n";
+    assert_eq!(status(&server.exchange(two).await), "400");
     assert_eq!(
         status(
             &server.exchange("GET http://evil.example/small HTTP/1.1\nHost: localhost\nConnection: close\n\n").await
