@@ -12,7 +12,7 @@
 //! second for the first minute, the catalogue is followed at once.
 
 use crate::joins::{self, Joins, Parts};
-use crate::role::{Ending, flag_ending, print};
+use crate::role::{Ending, flag_ending, print, said_once};
 use crate::server::{Options, Source};
 use crate::world::{self, LogChoice, World};
 use crate::{exporter, registry_role, server};
@@ -158,7 +158,7 @@ async fn bind(given: &Given) -> Result<(Bound, Vec<Bound>)> {
     let errors: Vec<String> = [registry.as_ref().err(), exporter.as_ref().err(), server.as_ref().err()]
         .into_iter()
         .flatten()
-        .map(|error| format!("{error:#}"))
+        .map(said_once)
         .collect();
     match (registry, exporter) {
         (Ok(registry), Ok(exporter)) if errors.is_empty() => Ok((registry, exporter)),
