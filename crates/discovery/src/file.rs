@@ -8,7 +8,7 @@
 use crate::config::{FileConfig, StaticConfig};
 use crate::manager::{Instruments, Settings, Sink};
 use model::TargetGroup;
-use runtime::disk::{Disk, Metadata};
+use runtime::disk::{Disk, FileKind, Metadata};
 use runtime::glob::glob;
 use runtime::shutdown::Shutdown;
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,7 +93,12 @@ pub fn matching(disk: &dyn Disk, pattern: &Path) -> Vec<PathBuf> {
 }
 
 fn read(disk: &dyn Disk, path: &Path) -> Result<Vec<TargetGroup>, String> {
-    let size = disk.metadata(path).map_err(|e| e.to_string())?.len;
+    let metadata = disk.metadata(path).map_err(|e| e.to_string())?;
+    // a pipe without a writer would hold up this thread for ever, a device would never end
+    if metadata.kind != FileKind::File {
+        return Err("it is not a regular file".to_owned());
+    }
+    let size = metadata.len;
     if size > FILE_MAX {
         return Err(format!("{size} bytes, limit {FILE_MAX}"));
     }

@@ -26,6 +26,10 @@ async fn files_come_change_break_and_go() {
 
     std::fs::remove_file(path("b.json")).unwrap();
     until(&receiver, &["a:1", "a:22"]).await;
+    // something that never ends
+    std::os::unix::fs::symlink("/dev/zero", path("b.json")).unwrap();
+    eventually("the error is counted", || setting.value("prometheus_sd_file_read_errors_total") >= 2.0).await;
+    std::fs::remove_file(path("b.json")).unwrap();
     assert!(setting.value("prometheus_sd_file_mtime_seconds") < 2.0 * 1.7e9, "one file");
     assert!(setting.value("prometheus_sd_file_scan_duration_seconds") >= 1.0);
 }

@@ -14,7 +14,7 @@
 use super::collector::{Collect, CollectError, Scrape};
 use super::exposition::{self, Kind, Metric};
 use super::text::{Family, Page, escape_help, family, push_labels, push_number};
-use runtime::disk::{Disk, Metadata};
+use runtime::disk::{Disk, FileKind, Metadata};
 use runtime::glob::glob;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -149,6 +149,10 @@ fn read_file(
         Some(metadata) => metadata,
         None => disk.metadata(path.as_ref()).map_err(|error| error.to_string())?,
     };
+    // a pipe without a writer would hold up the visit for ever, a device would never end
+    if metadata.kind != FileKind::File {
+        return Err(format!("{path} is not a regular file"));
+    }
     if metadata.len > FILE_MAX {
         return Err(format!("{path} has {} bytes, more than {FILE_MAX}", metadata.len));
     }

@@ -78,4 +78,7 @@ fn families_of_our_own_stand_and_changes_are_seen() {
     assert!(!page.contains_key("node_mine"));
     std::fs::remove_file(&file).unwrap();
     assert_eq!(read()["node_textfile_scrape_error"].samples["node_textfile_scrape_error"], "0");
+    // something that never ends
+    std::os::unix::fs::symlink("/dev/zero", &file).unwrap();
+    assert_eq!(read()["node_textfile_scrape_error"].samples["node_textfile_scrape_error"], "1");
 }
