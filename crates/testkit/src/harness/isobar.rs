@@ -54,6 +54,18 @@ impl Launch {
         command
     }
 
+    /// The command line of a child that the system kills when the thread that started it ends: a run that is cut leaves no
+    /// server that holds the data directory of the run that goes on. Without `setpriv` (util-linux) it is the plain one.
+    fn bound_command(&self) -> Command {
+        const SETPRIV: &str = "/usr/bin/setpriv";
+        if !Path::new(SETPRIV).exists() {
+            return self.command();
+        }
+        let mut command = Command::new(SETPRIV);
+        command.args(["--pdeathsig", "KILL", "--"]).arg(&self.program).args(&self.arguments).current_dir(&self.folder);
+        command
+    }
+
     /// Where it will answer.
     pub fn port(&self) -> u16 {
         self.port
@@ -80,7 +92,7 @@ impl Launch {
     /// When it cannot be started.
     pub fn start_unready(self) -> Result<Role> {
         std::fs::create_dir_all(&self.folder)?;
-        let process = Process::start(&self.name, self.command(), &self.log())?;
+        let process = Process::start(&self.name, self.bound_command(), &self.log())?;
         Ok(Role { process, port: self.port, launch: self })
     }
 }
