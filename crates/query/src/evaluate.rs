@@ -122,8 +122,22 @@ fn answer(api: &Api, question: &Question, options: &Options, context: &QueryCont
     if options.limit > 0 && truncate(&mut answer.value, options.limit) {
         answer.warnings.push(TRUNCATED.to_owned());
     }
+    cut(&mut answer.warnings, "warning");
+    cut(&mut answer.infos, "info");
     answer.warnings.extend(options.stats_warning.clone());
     Ok(written(&answer, options.stats.then_some(timings)))
+}
+
+/// Most warnings, and most infos, of one answer.
+const ANNOTATIONS_SHOWN: usize = 10;
+
+/// Leaves out what is more than is shown, and says how much that was.
+fn cut(texts: &mut Vec<String>, kind: &str) {
+    let over = texts.len().saturating_sub(ANNOTATIONS_SHOWN);
+    if over > 0 {
+        texts.truncate(ANNOTATIONS_SHOWN);
+        texts.push(format!("{over} more {kind} annotations omitted"));
+    }
 }
 
 fn ask(

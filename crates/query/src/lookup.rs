@@ -73,7 +73,11 @@ pub(crate) async fn label_names(State(api): State<Api>, params: Params) -> Answe
 }
 
 pub(crate) async fn label_values(State(api): State<Api>, Path(name): Path<String>, params: Params) -> Answered {
-    label_lookup(api, params, Some(unescape_name(&name))).await
+    let name = unescape_name(&name);
+    if name.is_empty() {
+        return Err(ApiError::bad_data("invalid label name: \"\""));
+    }
+    label_lookup(api, params, Some(name)).await
 }
 
 async fn label_lookup(api: Api, params: Params, name: Option<String>) -> Answered {

@@ -284,7 +284,7 @@ impl Intake {
             }
             Some(labels) => Some(appender.declare(&labels)?),
         };
-        taken.added += u64::from(declared.is_some());
+        taken.added += u64::from(declared.is_some() && !self.cache.failed_with(hash));
         Ok(Some(self.cache.insert(hash, series.len(), declared)))
     }
 
@@ -308,7 +308,8 @@ impl Intake {
         if slot.dropped {
             return Ok(());
         }
-        slot.timed = own_time.is_some() && !visit.job.track_timestamps_staleness;
+        // one line without a time of its own is enough to be tracked
+        slot.timed = own_time.is_some() && !visit.job.track_timestamps_staleness && (first || slot.timed);
         taken.kept += 1;
         if own_time.is_some() || first {
             taken.offered += 1;

@@ -20,6 +20,9 @@ use storage::SeriesRef;
 /// How far around the cursor a line is looked for before the table is built.
 const WINDOW: usize = 8;
 
+/// Most lines of failed visits that are remembered; further ones count as new again.
+const FAILED_MAX: usize = 1 << 16;
+
 type Table<K> = HashMap<K, u32, foldhash::fast::RandomState>;
 
 /// One known line.
@@ -44,6 +47,8 @@ pub(crate) struct LineCache {
     slots: Vec<Slot>,
     /// Live series whose lines were forgotten (other rules now): stale unless they turn up again.
     orphans: Vec<SeriesRef>,
+    /// Lines first met in visits that failed, since the last that did not: they are not counted as new once more.
+    failed: HashSet<[u64; 2], foldhash::fast::RandomState>,
     seed: u64,
     visit: u32,
     /// Slots from here on are new in this visit.
@@ -185,6 +190,9 @@ impl LineCache {
 
     /// The body was read and committed: the slots become those of `order` (its lines), with the refs `resolve` gives.
     pub(crate) fn end_success(&mut self, order: &[u32], resolve: impl Fn(SeriesRef) -> Option<SeriesRef>) {
+        if !self.failed.is_empty() {
+            self.failed = HashSet::default();
+        }
         let visit = self.visit;
         for slot in &mut self.slots {
             if slot.visit == visit {
@@ -215,8 +223,16 @@ impl LineCache {
 
     /// The body failed: what was new in it is forgotten, the rest stays known.
     pub(crate) fn end_failure(&mut self) {
+        let room = FAILED_MAX.saturating_sub(self.failed.len());
+        let new = self.slots[self.old_len..].iter().filter(|slot| !slot.dropped).take(room);
+        self.failed.extend(new.map(|slot| slot.hash));
         self.slots.truncate(self.old_len);
         self.forget_tables();
+    }
+
+    /// Whether a visit that failed has brought this line before.
+    pub(crate) fn failed_with(&self, hash: [u64; 2]) -> bool {
+        self.failed.contains(&hash)
     }
 
     /// Forgets every line; live series become orphans. For when the same line would now mean something else.

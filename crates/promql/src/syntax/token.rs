@@ -159,6 +159,7 @@ impl Kind {
                 | Smoothed
                 | Anchored
                 | On
+                | Without
         )
     }
 
@@ -192,7 +193,8 @@ impl Kind {
     /// Words that may name a label inside `by (…)` and the like.
     pub(crate) fn may_name_label(self) -> bool {
         use Kind::*;
-        self.may_name_metric() || matches!(self, Bool | GroupLeft | GroupRight | Ignoring | On | Atan2)
+        (self.may_name_metric() && self != Without)
+            || matches!(self, Bool | GroupLeft | GroupRight | Ignoring | On | Atan2)
     }
 
     /// The keyword a lower-case word is.

@@ -65,6 +65,27 @@ async fn limits_and_lookback_are_obeyed_and_stats_given() {
 }
 
 #[tokio::test]
+async fn ten_annotations_are_enough() {
+    let served = serve(ten_minutes(), QueryConfig::default());
+    for (end, more) in [("200", None), ("210", Some("1 more")), ("300", Some("10 more"))] {
+        let form =
+            [("query", "quantile_over_time(2 + time(), up[5m])"), ("start", "110"), ("end", end), ("step", "10")];
+        let body = served.get("query_range", &form).await.1;
+        let omitted = body.split('"').find(|text| text.ends_with("annotations omitted")).map(str::to_owned);
+        assert_eq!(omitted, more.map(|more| format!("{more} warning annotations omitted")), "{body}");
+        assert_eq!(body.matches("quantile value should be").count(), 10, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_label_without_a_name_is_refused() {
+    let served = serve(ten_minutes(), QueryConfig::default());
+    let (status, body) = served.get("label/U__/values", &[]).await;
+    assert_eq!(status, 400);
+    assert!(body.contains(r#""error":"invalid label name: \"\""#), "{body}");
+}
+
+#[tokio::test]
 async fn lookups_answer_as_the_original() {
     let served = serve(ten_minutes(), QueryConfig::default());
     let table: &[(&str, Form<'_>, &str)] = &[

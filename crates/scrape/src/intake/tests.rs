@@ -327,6 +327,21 @@ fn lines_are_counted_as_the_original_counts() {
 }
 
 #[test]
+fn lines_of_failed_visits_are_new_once() {
+    let mut bench = Bench::new("{job_name: j, label_limit: 4}");
+    for (body, added) in [
+        ("a 1\nb 1\nc{x=\"1\",y=\"2\"} 1\n", 2.0),
+        ("a 1\nb 1\nc{x=\"1\",y=\"2\"} 1\n", 0.0),
+        ("a 1\nd 1\nc{x=\"1\",y=\"2\"} 1\n", 1.0),
+        ("a 1\nb 1\ne 1\n", 1.0),
+        ("a 1\nb 1\nd 1\n", 1.0),
+    ] {
+        bench.visit(Ok(body));
+        assert_eq!(bench.reported("scrape_series_added"), added, "{body:?}");
+    }
+}
+
+#[test]
 fn the_same_series_twice_is_counted_and_appended_once() {
     let mut bench = Bench::new("job_name: j");
     for visit in 1..4 {
@@ -349,6 +364,13 @@ fn times_of_the_body_are_honored_and_not_tracked() {
     assert_eq!(bench.last(), ["b{} 2"], "no marker for a");
     bench.visit(Ok("a 1 99999999999\nb 2\n"));
     assert_eq!(bench.intake.instruments.out_of_bounds.value(), 1.0);
+    // with and without a time in one body: tracked, whichever comes first
+    for body in ["a 1\na 1 500\n", "a 1 500\na 1\n"] {
+        let mut bench = Bench::new("job_name: j");
+        bench.visit(Ok(body));
+        bench.visit(Ok("b 2\n"));
+        assert_eq!(bench.last(), ["a{} stale", "b{} 2"], "{body:?}");
+    }
     let mut bench = Bench::new("{job_name: j, honor_timestamps: false}");
     bench.visit(Ok("a 1 500\n"));
     assert_eq!(bench.last(), ["a{} 1"]);
