@@ -15,8 +15,8 @@
 //! - a segment is created only when everything in the one before it is synced; so after a crash only the last can be
 //!   torn, and what is torn was never acknowledged: it is cut off. Damage anywhere else refuses to open;
 //! - after a failed write or fsync the log is poisoned: it takes no record any more and says why. The one exception is
-//!   a full disk while writing (not while syncing): the writer tries again after [`LogOptions::full_disk_pause`], and appends are refused
-//!   once the pending buffer is full.
+//!   a full disk while writing (not while syncing): the writer keeps its batch and tries again after
+//!   [`LogOptions::full_disk_pause`]; until it succeeds appends are refused ([`LogError::Full`]), said once at each end.
 //!
 //! Limits: [`LogOptions::record_bytes_max`] for one record, [`LogOptions::pending_bytes_max`] for what waits
 //! (beyond it [`LogError::Busy`]). Who writes what: `state` is guarded by one mutex, held for a copy at most; the open
@@ -89,6 +89,9 @@ pub enum LogError {
         /// [`LogOptions::pending_bytes_max`].
         limit: usize,
     },
+    /// The disk is full: what was taken before waits for room, nothing more is taken until there is some.
+    #[error("the disk is full, nothing is taken until there is room: {0}")]
+    Full(Arc<str>),
     /// The record is longer than the log takes.
     #[error("record of {len} bytes is above the log's limit of {limit}")]
     TooLarge {
@@ -221,6 +224,8 @@ struct State {
     segments: Vec<Lsn>,
     snapshot: Option<Lsn>,
     poisoned: Option<Arc<str>>,
+    /// Why the batch that the writer holds cannot be written yet.
+    full: Option<Arc<str>>,
     closing: bool,
     stats: LogStats,
 }
@@ -245,6 +250,7 @@ impl Log {
             segments,
             snapshot: found.snapshots.last().copied(),
             poisoned: None,
+            full: None,
             closing: false,
             stats,
         };
@@ -278,6 +284,9 @@ impl Log {
         let mut state = self.shared.state.lock();
         if let Some(reason) = &state.poisoned {
             return Err(LogError::Poisoned(Arc::clone(reason)));
+        }
+        if let Some(reason) = &state.full {
+            return Err(LogError::Full(Arc::clone(reason)));
         }
         let pending = state.pending.len();
         if pending + payload.len() > options.pending_bytes_max {

@@ -125,7 +125,7 @@ impl From<WriteError> for Answer {
     fn from(error: WriteError) -> Self {
         let status = match &error {
             WriteError::Refused(Refusal::Limit { .. }) => StatusCode::TOO_MANY_REQUESTS,
-            WriteError::Log(LogError::Busy { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+            WriteError::Log(LogError::Busy { .. } | LogError::Full(_)) => StatusCode::SERVICE_UNAVAILABLE,
             WriteError::Refused(_) | WriteError::Log(_) | WriteError::NotDurable(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }

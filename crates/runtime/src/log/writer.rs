@@ -125,9 +125,18 @@ impl Writer {
             match self.try_write(batch) {
                 Err(error) if self.may_retry(&error) => {
                     let mut state = self.shared.state.lock();
+                    if state.full.is_none() {
+                        tracing::warn!(log = self.shared.options.name, %error, "nothing is taken until there is room on the disk again");
+                        state.full = Some(Arc::from(error.to_string()));
+                    }
                     self.shared.wake.wait_for(&mut state, self.shared.options.full_disk_pause);
                 }
-                other => return other.map_err(LogError::from),
+                other => {
+                    if self.shared.state.lock().full.take().is_some() && other.is_ok() {
+                        tracing::info!(log = self.shared.options.name, "there is room on the disk again");
+                    }
+                    return other.map_err(LogError::from);
+                }
             }
         }
     }
