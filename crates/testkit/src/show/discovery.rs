@@ -6,6 +6,7 @@ use super::Run;
 use crate::harness::exporter::{Exporter, Reply};
 use crate::harness::http;
 use crate::harness::isobar::{self, Launch, Up};
+use crate::harness::machine::now_ms;
 use crate::harness::place;
 use crate::harness::process::wait_for;
 use crate::harness::python;
@@ -21,10 +22,11 @@ const INTERVAL: Duration = Duration::from_secs(2);
 
 /// One PUT, by py-consul.
 const REGISTER: &str = r#"
-import sys, consul
+import sys, time, consul
 port = int(sys.argv[2])
 c = consul.Consul(host="127.0.0.1", port=int(sys.argv[1]))
 check = consul.Check.http("http://127.0.0.1:%d/metrics" % port, "2s", timeout="1s")
+print(int(time.time() * 1000))
 assert c.agent.service.register("machine", service_id="machine-1", address="127.0.0.1", port=port, tags=["metrics"], check=check)
 "#;
 
@@ -69,12 +71,11 @@ pub fn trial(binary: &Path, folder: &Path, python: &Path, exporter: &Path) -> Re
 fn life_and_death(up: &Up, node: &mut isobar::Role, python: &Path) -> Result<(Duration, Duration)> {
     let instance = format!("127.0.0.1:{}", node.port);
     let mut api = up.role.api();
-    // the client's own start is counted too
-    let registered = Instant::now();
-    python::script(python, REGISTER, &[&up.registry.to_string(), &node.port.to_string()])?;
+    let said = python::script(python, REGISTER, &[&up.registry.to_string(), &node.port.to_string()])?;
+    let registered_ms: i64 = said.trim().parse().context("the client says no time")?;
     let sample = format!("node_load1{{instance=\"{instance}\"}}");
     wait_for("a sample of the exporter", LIMIT, || api.count(&sample).ok().filter(|n| *n == 1))?;
-    let queryable = registered.elapsed();
+    let queryable = Duration::from_millis(u64::try_from(now_ms() - registered_ms).unwrap_or(0));
     let healthy = || {
         let service = service(up, "machine")?;
         (service["instances"] == 1
