@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! body ─► lines ─► cache ─► row: known and new series
-//!                           + markers for series that vanished (all of them after a failure)
+//!                           + markers for series that vanished (after a failure: behind its line)
 //!                           + up, scrape_duration_seconds …      ─► commit
 //! ```
 //!
@@ -304,7 +304,8 @@ impl Intake {
             self.order.push(slot);
         }
         let own_time = at.filter(|_| visit.job.honor_timestamps);
-        let slot = self.cache.slot(slot);
+        let place = slot;
+        let slot = self.cache.slot(place);
         if slot.dropped {
             return Ok(());
         }
@@ -313,6 +314,11 @@ impl Intake {
         taken.kept += 1;
         if own_time.is_some() || first {
             taken.offered += 1;
+            if over(visit.job.sample_limit, taken.offered) {
+                // the visit has failed already, and this line is behind the fault
+                self.cache.overlook(place);
+                return Ok(());
+            }
         }
         match own_time {
             None if slot.alias || !first => self.instruments.duplicate.inc(),

@@ -165,12 +165,18 @@ impl LineCache {
         first
     }
 
-    /// Calls `mark` for every live series that is not in this body. After a failed body none counts as being in it.
+    /// The line of this slot does not count as being in this body.
+    pub(crate) fn overlook(&mut self, at: u32) {
+        self.slot(at).visit = self.visit.wrapping_sub(1);
+    }
+
+    /// Calls `mark` for every live series that is not in this body. A body that failed holds the lines before its fault:
+    /// as in the original their series get no marker yet, although nothing of the body is stored.
     pub(crate) fn vanished(&mut self, success: bool, mut mark: impl FnMut(SeriesRef)) {
         let in_order = success && !self.moved && self.cursor == self.slots.len();
         if !in_order {
             for slot in &mut self.slots[..self.old_len] {
-                let gone = !success || slot.visit != self.visit;
+                let gone = slot.visit != self.visit || (!success && slot.timed);
                 if gone && slot.live {
                     slot.live = false;
                     mark(slot.series);

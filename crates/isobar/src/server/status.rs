@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use axum::{Json, Router};
+use model::go_text::quote;
 use model::{Timestamp, rfc3339};
 use net::form::Params;
 use serde_json::{Value, json};
@@ -55,7 +56,7 @@ pub(crate) fn routes(status: Arc<Status>) -> Router {
         .route("/api/v1/status/flags", get(flags))
         .route("/api/v1/status/tsdb", get(tsdb_status))
         .route("/api/v1/status/walreplay", get(async || success(json!({ "min": 0, "max": 0, "current": 0 }))))
-        .route("/api/v1/rules", get(async || success(json!({ "groups": [] }))))
+        .route("/api/v1/rules", get(rules))
         .route("/api/v1/alerts", get(async || success(json!({ "alerts": [] }))))
         .route(
             "/api/v1/alertmanagers",
@@ -112,15 +113,35 @@ async fn flags(State(status): Shared) -> Response {
     success(json!(status.flags))
 }
 
+/// There are no rules yet, but what is asked wrongly is refused as the original does.
+async fn rules(params: Params) -> Response {
+    const TRUTHS: [&str; 13] = ["", "1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"];
+    let (kind, exclude) = (params.get("type"), params.get("exclude_alerts"));
+    if !matches!(kind.to_ascii_lowercase().as_str(), "" | "alert" | "record") {
+        let kind = quote(&kind.to_ascii_lowercase());
+        return bad_data(&format!("invalid parameter \"type\": not supported value {kind}"));
+    }
+    if !TRUTHS.contains(&exclude) {
+        return bad_data(&format!(
+            "invalid parameter \"exclude_alerts\": error converting exclude_alerts: strconv.ParseBool: parsing {}: invalid syntax",
+            quote(exclude)
+        ));
+    }
+    success(json!({ "groups": [] }))
+}
+
+fn bad_data(error: &str) -> Response {
+    let body = json!({ "status": "error", "errorType": "bad_data", "error": error });
+    (StatusCode::BAD_REQUEST, Json(body)).into_response()
+}
+
 async fn tsdb_status(State(status): Shared, params: Params) -> Response {
     let limit = match params.get("limit") {
         "" => 10,
         text => match text.parse::<usize>() {
             Ok(limit) if (1..=10_000).contains(&limit) => limit,
-            _ => {
-                let body = json!({ "status": "error", "errorType": "bad_data", "error": "limit must be a positive number, at most 10000" });
-                return (StatusCode::BAD_REQUEST, Json(body)).into_response();
-            }
+            Ok(limit) if limit > 10_000 => return bad_data("limit must not exceed 10000"),
+            _ => return bad_data("limit must be a positive number"),
         },
     };
     let head = status.db.head();

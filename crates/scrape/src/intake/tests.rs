@@ -214,11 +214,16 @@ fn a_body_that_is_not_metrics_leaves_nothing() {
     bench.visit(Ok("a 1\n"));
     let error = bench.visit(Ok("a 2\nnew 3\n<html>\n")).expect("an error");
     assert_eq!(error, r#"expected a valid start token, got "<" ("INVALID") while parsing: "<" (line 3)"#);
-    assert_eq!(bench.last(), ["a{} stale"]);
+    // as in the original: lines before the fault are not stored, and their series not marked yet
+    assert_eq!(bench.last(), Vec::<String>::new());
     assert_eq!(bench.reported("scrape_samples_scraped"), 2.0);
     assert!(!bench.store.0.lock().expect("kept").series.iter().any(|labels| labels.metric_name() == "new"));
     bench.visit(Ok("a 2\nnew 3\n"));
     assert_eq!(bench.last(), ["a{} 2", "new{} 3"]);
+    bench.visit(Ok("new 2\n<html>\na 3\n"));
+    assert_eq!(bench.last(), ["a{} stale"], "behind the fault");
+    bench.visit(Err("connection refused"));
+    assert_eq!(bench.last(), ["new{} stale"]);
 }
 
 #[test]
@@ -253,7 +258,9 @@ fn limits_fail_the_whole_visit() {
         (bench.reported("scrape_samples_scraped"), bench.reported("scrape_samples_post_metric_relabeling")),
         (4.0, 4.0)
     );
-    assert_eq!(bench.last(), ["a{} stale", "b{} stale"]);
+    assert_eq!(bench.last(), Vec::<String>::new(), "before the fault");
+    bench.visit(Ok("c 1\nd 2\na 1\nb 4\n"));
+    assert_eq!(bench.last(), ["a{} stale", "b{} stale"], "behind the fault");
 }
 
 #[test]
