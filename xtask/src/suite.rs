@@ -60,11 +60,15 @@ fn find_outside_data() {
 }
 
 fn rust(count: &mut Count) -> Result<()> {
-    // the binary first: integration tests of other crates start it
-    step::run("binary", step::cargo(&["build", "--package", "isobar"]))?;
     // no doc tests: examples live in tests, and starting rustdoc fifteen times costs half a minute
-    let mut command =
-        step::cargo(&["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests", "--", "--show-output"]);
+    let tests = ["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"];
+    // builds the binary too, which integration tests and the browser start; `cargo build --package isobar` would choose other
+    // features for shared dependencies and build them a second time
+    let mut build = step::cargo(&tests);
+    build.arg("--no-run");
+    step::run("build", build)?;
+    let mut command = step::cargo(&tests);
+    command.args(["--", "--show-output"]);
     command.env("ISOBAR_BINARY", step::target().join("debug/isobar"));
     let success = stream("tests", command, count)?;
     if !success && count.failed == 0 {
