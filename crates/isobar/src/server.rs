@@ -228,7 +228,6 @@ pub(crate) async fn start(world: &World, options: Options, extra: Router) -> Res
         tolerance: options.tolerance,
         eager: options.eager,
         fast_start: options.fast_start.clone(),
-        heap: world.heap.clone(),
         seed: seed(&runtime::limit::hostname()),
     };
     let pools = Arc::new(Pools::new(settings, world.shutdown.clone()));

@@ -5,7 +5,7 @@ use runtime::clock::Clock;
 use runtime::cpu::CpuPool;
 use runtime::disk::{Disk, RealDisk};
 use runtime::instrument::Registry;
-use runtime::limit::{HeapTrim, raise_open_files, refuse_huge_pages};
+use runtime::limit::{raise_open_files, refuse_huge_pages};
 use runtime::logging::{Format, Level, Logger, name_part_in_panics};
 use runtime::shutdown::{Shutdown, Signal, Signals};
 use std::sync::Arc;
@@ -29,7 +29,6 @@ pub(crate) struct World {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) cpu: Arc<CpuPool>,
     pub(crate) shutdown: Shutdown,
-    pub(crate) heap: HeapTrim,
     /// Instruments of the process and of its first role.
     pub(crate) registry: Registry,
 }
@@ -76,9 +75,8 @@ where
         .build()
         .context("cannot start the runtime")?;
     let cpu = Arc::new(CpuPool::start(cores, CPU_QUEUE, &registry).context("cannot start the CPU pool")?);
-    let heap = HeapTrim::none();
     runtime::instrument::process::register(&registry, &clock);
-    let world = World { clock, disk: Arc::new(RealDisk), cpu, shutdown: Shutdown::new(), heap, registry };
+    let world = World { clock, disk: Arc::new(RealDisk), cpu, shutdown: Shutdown::new(), registry };
     let outcome = runtime.block_on(async {
         let outcome = main(world.clone()).await;
         world.shutdown.stop();

@@ -17,7 +17,6 @@ use model::{Labels, TargetGroup};
 use net::client::Client;
 use runtime::clock::{Clock, Instant};
 use runtime::instrument::Registry;
-use runtime::limit::HeapTrim;
 use runtime::shutdown::Shutdown;
 use runtime::target_channel::TargetReceiver;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,8 +46,6 @@ pub struct Settings {
     pub eager: bool,
     /// Addresses (`__address__`) that are visited every second for the first minute: the parts of `isobar up` itself.
     pub fast_start: Vec<String>,
-    /// Called after a large body was given back.
-    pub heap: HeapTrim,
     /// Spreads the offsets of different servers; of the host's name.
     pub seed: u64,
 }
@@ -63,7 +60,6 @@ pub(crate) struct Shared {
     pub(crate) tolerance: Duration,
     pub(crate) visit_at_once: bool,
     fast_start: Vec<String>,
-    pub(crate) heap: HeapTrim,
     pub(crate) seed: u64,
     started: Instant,
 }
@@ -134,7 +130,6 @@ impl Pools {
             tolerance: settings.tolerance,
             visit_at_once: settings.eager,
             fast_start: settings.fast_start,
-            heap: settings.heap,
             seed: settings.seed,
         };
         Pools { shared: Arc::new(shared), shutdown, pools: Mutex::default() }

@@ -8,7 +8,6 @@ use model::{Labels, Matcher, TargetGroup, Timestamp, is_stale};
 use net::server::{Listener, Server, ServerConfig};
 use runtime::clock::Clock;
 use runtime::instrument::Registry;
-use runtime::limit::HeapTrim;
 use runtime::shutdown::Shutdown;
 use runtime::target_channel::{TargetSender, channel};
 use scrape::config::{GlobalDefaults, JobConfig, ScrapeBlock};
@@ -109,7 +108,6 @@ impl Bench {
             tolerance: Duration::from_millis(2),
             eager: false,
             fast_start: Vec::new(),
-            heap: HeapTrim::none(),
             seed: 7,
         };
         let pools = Arc::new(Pools::new(settings, shutdown.clone()));
