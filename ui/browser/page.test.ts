@@ -35,6 +35,8 @@ describe('a first visit', () => {
     await page.locator('.editor-host.ready').waitFor();
     await page.getByRole('textbox', { name: 'Query' }).click();
     await page.keyboard.type('up', { delay: 20 });
+    // Escape closes the list of completions; before the list is there it would leave the editor
+    await page.locator('.cm-tooltip-autocomplete').waitFor();
     await page.keyboard.press('Escape');
     await page.keyboard.press('Control+Enter');
     await page.locator('.chart canvas').waitFor();
