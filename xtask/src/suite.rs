@@ -159,11 +159,11 @@ fn browser() -> Result<()> {
     outcome
 }
 
-/// Waits until the server has scraped itself three times: what the page shows from then on does not depend on how fast this
-/// machine starts a debug build.
+/// Waits until the server has scraped itself twelve times: Explore's first graph has a step of five seconds, and what the page
+/// shows from then on does not depend on how fast this machine starts a debug build.
 fn wait_for_samples(port: u16) -> Result<()> {
     let request = format!(
-        "GET /api/v1/query?query=min(count_over_time(up%5B1m%5D))%3E%3D3 HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n"
+        "GET /api/v1/query?query=min(count_over_time(up%5B1m%5D))%3E%3D12 HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n"
     );
     for _ in 0..300 {
         let mut answer = String::new();
