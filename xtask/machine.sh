@@ -1,6 +1,6 @@
 #!/bin/sh
 # What a fresh Debian lacks, installed by apt. The one step that is not Rust: without a linker cargo cannot even build xtask.
-# usage: sh xtask/machine.sh build|page|up|test
+# usage: sh xtask/machine.sh build|page|fuzz|up|test
 #
 # As root what is missing is installed; otherwise the one line that does it is printed and nothing is started.
 # Debian 12 has Node 18, too old for the page: xtask/src/machine.rs then takes a newer one from npm.
@@ -21,6 +21,7 @@ page() { need node nodejs; need npm npm; }
 case "${1:-}" in
     build) compiler ;;
     page) page ;;
+    fuzz) compiler; need c++ g++ ;;
     up) compiler; page ;;
     test)
         compiler; page
@@ -30,7 +31,7 @@ case "${1:-}" in
         # the registry is tried with a client from PyPI, in a virtual environment
         python3 -c 'import ensurepip, venv' 2>/dev/null || lacks python3-venv
         ;;
-    *) echo "usage: $0 build|page|up|test" >&2; exit 2 ;;
+    *) echo "usage: $0 build|page|fuzz|up|test" >&2; exit 2 ;;
 esac
 
 if ! command -v cargo >/dev/null 2>&1; then

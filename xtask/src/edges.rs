@@ -59,6 +59,23 @@ const ARROWS: &[(&str, &[&str])] = &[
             "registry",
         ],
     ),
+    (
+        "fuzz",
+        &[
+            "model",
+            "wire",
+            "chunk",
+            "runtime",
+            "net",
+            "storage",
+            "tsdb",
+            "promql",
+            "scrape",
+            "discovery",
+            "registry",
+            "testkit",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

@@ -3,6 +3,7 @@
 
 mod check;
 mod edges;
+mod fuzz;
 mod machine;
 mod page;
 mod step;
@@ -19,6 +20,7 @@ cargo xtask COMMAND
   test [--fast]  everything CI runs, set-up included; --fast leaves out the browser and the originals
   check          format, lints, crate arrows, tidiness
   page           build the page into ui/dist
+  fuzz [TARGET [SECONDS]]  run one fuzz target, or all, 60 s each; goes on where it stopped (`fuzz list`)
   show NAME      run one acceptance figure on the release build, append it to docs/evidence.md (`show list`)
 ";
 
@@ -44,6 +46,7 @@ fn run(arguments: &[String]) -> Result<()> {
             machine::need("page")?;
             page::build()
         }
+        Some("fuzz") => fuzz::run(rest),
         Some("show") => show(rest),
         None | Some("help" | "--help") => {
             println!("{HELP}");
