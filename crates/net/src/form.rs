@@ -9,6 +9,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Body as _;
 
 /// How large a form may be.
 pub const FORM_MAX: usize = 10 << 20;
@@ -118,11 +119,15 @@ impl<S: Sync> FromRequest<S> for Params {
 
 /// Reads a whole body of at most `limit` bytes; the error is the answer to send.
 pub async fn read(body: Body, limit: usize) -> Result<Bytes, Response> {
+    let too_large =
+        || (StatusCode::PAYLOAD_TOO_LARGE, format!("request body is larger than {limit} bytes\n")).into_response();
+    // a length that was told is not waited for
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
     match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            Err((StatusCode::PAYLOAD_TOO_LARGE, format!("request body is larger than {limit} bytes\n")).into_response())
-        }
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(error) => {
             Err((StatusCode::BAD_REQUEST, format!("cannot read the request body: {error}\n")).into_response())
         }

@@ -202,16 +202,25 @@ async fn dispatch(
         }
     }
     let params = Params::parse(request.uri().query().unwrap_or_default().as_bytes());
+    if params.error().is_some() {
+        // without a word, as in the original
+        return Answer::empty().status(StatusCode::INTERNAL_SERVER_ERROR);
+    }
     let cache_control =
         request.headers().get(header::CACHE_CONTROL).map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
-    let Ok(name) = percent_encoding::percent_decode_str(rest).decode_utf8() else {
-        return Answer::text(StatusCode::BAD_REQUEST, "invalid URL escape".to_owned());
-    };
-    let name = name.into_owned();
-    let limit = registry.0.config.limits.body_bytes;
-    let Ok(body) = axum::body::to_bytes(request.into_body(), limit).await else {
-        let what = format!("Request body too large, max allowed {limit} bytes");
-        return Answer::text(StatusCode::PAYLOAD_TOO_LARGE, what);
+    let Some(name) = name_of(rest) else { return Answer::empty().status(StatusCode::BAD_REQUEST) };
+    // only a PUT says anything in its body: others are not waited for
+    let limit = if request.method() == Method::PUT { registry.0.config.limits.body_bytes } else { 0 };
+    let body = match limit {
+        0 => Bytes::new(),
+        _ => match net::form::read(request.into_body(), limit).await {
+            Ok(body) => body,
+            Err(refused) if refused.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                let what = format!("Request body too large, max allowed {limit} bytes");
+                return Answer::text(StatusCode::PAYLOAD_TOO_LARGE, what);
+            }
+            Err(_) => return Answer::bad("cannot read the request body"),
+        },
     };
     let is_pretty = params.has("pretty");
     let call = Call { registry: registry.clone(), name, params, cache_control, body };
@@ -219,6 +228,14 @@ async fn dispatch(
         return refused;
     }
     call_endpoint(call, endpoint).await.pretty(is_pretty)
+}
+
+/// What follows the path of the table. `None` for what can not be read, and for characters nobody can see, as in the
+/// original.
+fn name_of(rest: &str) -> Option<String> {
+    let name = net::form::unescape(rest.as_bytes(), false).ok()?;
+    let seen = |c: char| c == ' ' || !(c.is_control() || c.is_whitespace());
+    name.chars().all(seen).then_some(name)
 }
 
 async fn call_endpoint(call: Call, endpoint: Endpoint) -> Answer {
@@ -285,6 +302,22 @@ mod tests {
         ] {
             let found = find(path);
             assert_eq!(found.map(|(_, _, endpoint, rest)| (endpoint, rest)), expected.map(|e| (e, rest)), "{path}");
+        }
+    }
+
+    #[test]
+    fn names_in_paths() {
+        for (rest, name) in [
+            ("a%2Fb", Some("a/b")),
+            ("a%20b+c", Some("a b+c")),
+            ("%C3%A9", Some("é")),
+            ("%ff", Some("\u{fffd}")),
+            ("a%00", None),
+            ("a%0Ab", None),
+            ("a%zz", None),
+            ("a%", None),
+        ] {
+            assert_eq!(name_of(rest).as_deref(), name, "{rest}");
         }
     }
 

@@ -6,6 +6,8 @@
 //! tables: index of the last write to nodes, services, checks; index at which a service name last vanished
 //! ```
 //!
+//! Nodes, services and checks are found without regard to case ([`Folded`]), and lists are in that order.
+//!
 //! A command that changes something takes one index and stamps it on all it changed; one that changes nothing takes none.
 //! What changed is told as [`Key`]s, so that exactly the queries that look at it are evaluated again. The index of an
 //! answer is coarser than what wakes its query: a client may be answered at once with what it knows, as by the original.
@@ -13,9 +15,11 @@
 //! Source: `reference/consul.md` 1.2 and 1.5; the indexes are those of Consul 1.8.7 as seen running.
 
 mod entry;
+mod folded;
 mod query;
 
 pub use entry::{Check, Node, Service, ServiceAddress, Status, Weights};
+pub use folded::Folded;
 pub use query::{Instance, NodeServices};
 
 use serde::{Deserialize, Serialize};
@@ -28,19 +32,19 @@ pub enum Key {
     /// The list of nodes.
     Nodes,
     /// One node and the services on it.
-    Node(String),
+    Node(Folded),
     /// The list of service names.
     Services,
     /// The instances of a service, and the nodes they are on.
-    Instances(String),
+    Instances(Folded),
     /// The above and the checks of both.
-    Health(String),
+    Health(Folded),
     /// That some service name vanished.
     Extinction,
     /// The checks of a node and its services.
-    NodeChecks(String),
+    NodeChecks(Folded),
     /// The checks of a service.
-    ServiceChecks(String),
+    ServiceChecks(Folded),
     /// The checks with a status.
     Status(Status),
     /// Any check.
@@ -75,6 +79,9 @@ pub enum CatalogError {
         /// Node of the request.
         node: String,
     },
+    /// A check with neither id nor name.
+    #[error("failed inserting check: object missing primary index on node {0:?}")]
+    CheckWithoutId(String),
     /// An update of a node that is not there.
     #[error("node {0:?} is not registered")]
     MissingNode(String),
@@ -87,6 +94,9 @@ pub struct Registration {
     pub node_name: String,
     /// The node, unless it is to be left as it is.
     pub node: Option<Node>,
+    /// The node, if there is none of that name yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_node: Option<Node>,
     /// A service on it.
     pub service: Option<Service>,
     /// Checks of the node or its services.
@@ -108,11 +118,11 @@ pub struct Deregistration {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Catalog {
     index: u64,
-    nodes: BTreeMap<String, NodeEntry>,
+    nodes: BTreeMap<Folded, NodeEntry>,
     #[serde(skip)]
-    names: BTreeMap<String, NameEntry>,
+    names: BTreeMap<Folded, NameEntry>,
     /// Indexes of names; apart from `names`, which is rebuilt.
-    name_index: BTreeMap<String, u64>,
+    name_index: BTreeMap<Folded, u64>,
     tables: Tables,
     #[serde(skip)]
     touched: HashSet<Key>,
@@ -129,13 +139,13 @@ struct Tables {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct NodeEntry {
     node: Node,
-    services: BTreeMap<String, Service>,
-    checks: BTreeMap<String, Check>,
+    services: BTreeMap<Folded, Service>,
+    checks: BTreeMap<Folded, Check>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct NameEntry {
-    instances: BTreeSet<(String, String)>,
+    instances: BTreeSet<(Folded, Folded)>,
 }
 
 impl Catalog {
@@ -145,11 +155,20 @@ impl Catalog {
         Catalog { index: 9, ..Catalog::default() }
     }
 
-    /// Rebuilds what a snapshot leaves out.
+    /// Rebuilds what a snapshot leaves out. Snapshots of the first version have their keys as they were given.
     pub fn restored(mut self) -> Self {
+        for (_, entry) in std::mem::take(&mut self.nodes) {
+            let services = entry.services.into_values().map(|service| (Folded::of(&service.id), service)).collect();
+            let checks = entry.checks.into_values().map(|check| (Folded::of(&check.id), check)).collect();
+            self.nodes.insert(Folded::of(&entry.node.name), NodeEntry { node: entry.node, services, checks });
+        }
+        for (name, index) in std::mem::take(&mut self.name_index) {
+            let known = self.name_index.entry(name.folded()).or_default();
+            *known = index.max(*known);
+        }
         for (node_name, entry) in &self.nodes {
             for (id, service) in &entry.services {
-                let name = self.names.entry(service.name.clone()).or_default();
+                let name = self.names.entry(Folded::of(&service.name)).or_default();
                 name.instances.insert((node_name.clone(), id.clone()));
             }
         }
@@ -175,18 +194,18 @@ impl Catalog {
 
     /// A service of a node.
     pub fn service(&self, node: &str, id: &str) -> Option<&Service> {
-        self.nodes.get(node)?.services.get(id)
+        self.nodes.get(&Folded::of(node))?.services.get(&Folded::of(id))
     }
 
     /// A check of a node.
     pub fn check(&self, node: &str, id: &str) -> Option<&Check> {
-        self.nodes.get(node)?.checks.get(id)
+        self.nodes.get(&Folded::of(node))?.checks.get(&Folded::of(id))
     }
 
     /// Says whether [`Catalog::register`] would take this. Changes nothing.
     pub fn admit(&self, registration: &Registration) -> Result<(), CatalogError> {
         let name = &registration.node_name;
-        let entry = self.nodes.get(name);
+        let entry = self.nodes.get(&Folded::of(name));
         match (&registration.node, entry) {
             (Some(node), Some(entry)) => {
                 let holder = &entry.node;
@@ -199,16 +218,19 @@ impl Catalog {
                     });
                 }
             }
-            (None, None) => return Err(CatalogError::MissingNode(name.clone())),
+            (None, None) if registration.new_node.is_none() => return Err(CatalogError::MissingNode(name.clone())),
             _ => {}
         }
         for check in &registration.checks {
+            if check.id.is_empty() {
+                return Err(CatalogError::CheckWithoutId(name.clone()));
+            }
             if check.node != *name {
                 return Err(CatalogError::OtherNode { check: check.node.clone(), node: name.clone() });
             }
             let is_there = check.service_id.is_empty()
-                || registration.service.as_ref().is_some_and(|service| service.id == check.service_id)
-                || entry.is_some_and(|entry| entry.services.contains_key(&check.service_id));
+                || registration.service.as_ref().is_some_and(|service| Folded::same(&service.id, &check.service_id))
+                || entry.is_some_and(|entry| entry.services.contains_key(&Folded::of(&check.service_id)));
             if !is_there {
                 return Err(CatalogError::MissingService(name.clone()));
             }
@@ -219,9 +241,10 @@ impl Catalog {
     /// Writes what differs; everything changed gets one new index. Must have been admitted.
     pub fn register(&mut self, registration: Registration) {
         let index = self.index + 1;
-        let name = registration.node_name;
+        let name = Folded::of(&registration.node_name);
         let mut changed = false;
-        if let Some(node) = registration.node {
+        let new_node = registration.new_node.filter(|_| !self.nodes.contains_key(&name));
+        if let Some(node) = registration.node.or(new_node) {
             changed |= self.put_node(&name, node, index);
         }
         if let Some(service) = registration.service {
@@ -240,17 +263,18 @@ impl Catalog {
     /// Removes a node with all that is on it, a service with its checks, or a check.
     pub fn deregister(&mut self, gone: &Deregistration) {
         let index = self.index + 1;
+        let node = Folded::of(&gone.node);
         let changed = match (&gone.service, &gone.check) {
-            (Some(id), _) => self.drop_service(&gone.node, id, index),
-            (None, Some(id)) => self.drop_check(&gone.node, id, index),
-            (None, None) => self.drop_node(&gone.node, index),
+            (Some(id), _) => self.drop_service(&node, &Folded::of(id), index),
+            (None, Some(id)) => self.drop_check(&node, &Folded::of(id), index),
+            (None, None) => self.drop_node(&node, index),
         };
         if changed {
             self.index = index;
         }
     }
 
-    fn put_node(&mut self, name: &str, mut node: Node, index: u64) -> bool {
+    fn put_node(&mut self, name: &Folded, mut node: Node, index: u64) -> bool {
         match self.nodes.get_mut(name) {
             Some(entry) => {
                 (node.create_index, node.modify_index) = (entry.node.create_index, entry.node.modify_index);
@@ -266,57 +290,57 @@ impl Catalog {
             None => {
                 (node.create_index, node.modify_index) = (index, index);
                 let entry = NodeEntry { node, services: BTreeMap::new(), checks: BTreeMap::new() };
-                self.nodes.insert(name.to_owned(), entry);
+                self.nodes.insert(name.clone(), entry);
             }
         }
         self.tables.nodes = index;
-        self.touched.extend([Key::Nodes, Key::Node(name.to_owned())]);
+        self.touched.extend([Key::Nodes, Key::Node(name.clone())]);
         self.touch_names_on(name, index, true);
         true
     }
 
-    fn put_service(&mut self, node: &str, mut service: Service, index: u64) -> bool {
+    fn put_service(&mut self, node: &Folded, mut service: Service, index: u64) -> bool {
         let Some(entry) = self.nodes.get_mut(node) else { return false };
         (service.create_index, service.modify_index) = (index, index);
         let mut index = index;
-        if let Some(old) = entry.services.get(&service.id) {
+        let (id, name) = (Folded::of(&service.id), Folded::of(&service.name));
+        if let Some(old) = entry.services.get(&id) {
             (service.create_index, service.modify_index) = (old.create_index, old.modify_index);
             if *old == service {
                 return false;
             }
-            let renamed = (old.name != service.name).then(|| old.name.clone());
-            if let Some(old_name) = renamed {
+            let old_name = Folded::of(&old.name);
+            if old_name != name {
                 // the old name lost an instance: its watchers learn that at an index of its own, before the new name's
-                self.leave_name(&old_name, node, &service.id, index);
+                self.leave_name(&old_name, node, &id, index);
                 index += 1;
                 self.index = index;
             }
             service.modify_index = index;
         }
-        let name = service.name.clone();
-        let id = service.id.clone();
         let Some(entry) = self.nodes.get_mut(node) else { return false };
         entry.services.insert(id.clone(), service);
-        self.names.entry(name.clone()).or_default().instances.insert((node.to_owned(), id));
+        self.names.entry(name.clone()).or_default().instances.insert((node.clone(), id));
         self.tables.services = index;
         self.touch_service(&name, node, index);
         true
     }
 
-    fn put_check(&mut self, node: &str, mut check: Check, index: u64) -> bool {
+    fn put_check(&mut self, node: &Folded, mut check: Check, index: u64) -> bool {
         let Some(entry) = self.nodes.get_mut(node) else { return false };
-        if let Some(service) = entry.services.get(&check.service_id) {
+        let id = Folded::of(&check.id);
+        if let Some(service) = entry.services.get(&Folded::of(&check.service_id)) {
             // a rename later does not reach checks that exist
-            if entry.checks.get(&check.id).is_none_or(|old| old.service_id != check.service_id) {
+            if entry.checks.get(&id).is_none_or(|old| old.service_id != check.service_id) {
                 check.service_name.clone_from(&service.name);
                 check.service_tags.clone_from(&service.tags);
-            } else if let Some(old) = entry.checks.get(&check.id) {
+            } else if let Some(old) = entry.checks.get(&id) {
                 check.service_name.clone_from(&old.service_name);
                 check.service_tags.clone_from(&old.service_tags);
             }
         }
         (check.create_index, check.modify_index) = (index, index);
-        if let Some(old) = entry.checks.get(&check.id) {
+        if let Some(old) = entry.checks.get(&id) {
             (check.create_index, check.modify_index) = (old.create_index, old.modify_index);
             if *old == check {
                 return false;
@@ -325,14 +349,14 @@ impl Catalog {
             self.touched.insert(Key::Status(old.status.clone()));
         }
         let touched = check.clone();
-        entry.checks.insert(check.id.clone(), check);
+        entry.checks.insert(id, check);
         self.touch_check(node, &touched, index);
         true
     }
 
-    fn drop_node(&mut self, node: &str, index: u64) -> bool {
+    fn drop_node(&mut self, node: &Folded, index: u64) -> bool {
         let Some(entry) = self.nodes.get(node) else { return false };
-        let ids: Vec<String> = entry.services.keys().cloned().collect();
+        let ids: Vec<Folded> = entry.services.keys().cloned().collect();
         for id in ids {
             self.drop_service(node, &id, index);
         }
@@ -342,19 +366,20 @@ impl Catalog {
             }
         }
         self.tables.nodes = index;
-        self.touched.extend([Key::Nodes, Key::Node(node.to_owned())]);
+        self.touched.extend([Key::Nodes, Key::Node(node.clone())]);
         true
     }
 
-    fn drop_service(&mut self, node: &str, id: &str, index: u64) -> bool {
+    fn drop_service(&mut self, node: &Folded, id: &Folded, index: u64) -> bool {
         let Some(entry) = self.nodes.get_mut(node) else { return false };
         let Some(service) = entry.services.remove(id) else { return false };
         let mut checks = Vec::new();
         entry.checks.retain(|_, check| {
-            if check.service_id == id {
+            let gone = Folded::of(&check.service_id) == *id;
+            if gone {
                 checks.push(check.clone());
             }
-            check.service_id != id
+            !gone
         });
         for check in &checks {
             self.touch_check(node, check, index);
@@ -362,20 +387,20 @@ impl Catalog {
         // the original moves the checks' index here even when the service had none
         self.tables.checks = index;
         self.tables.services = index;
-        self.leave_name(&service.name, node, id, index);
+        self.leave_name(&Folded::of(&service.name), node, id, index);
         true
     }
 
-    fn drop_check(&mut self, node: &str, id: &str, index: u64) -> bool {
+    fn drop_check(&mut self, node: &Folded, id: &Folded, index: u64) -> bool {
         let Some(check) = self.nodes.get_mut(node).and_then(|entry| entry.checks.remove(id)) else { return false };
         self.touch_check(node, &check, index);
         true
     }
 
-    fn leave_name(&mut self, name: &str, node: &str, id: &str, index: u64) {
+    fn leave_name(&mut self, name: &Folded, node: &Folded, id: &Folded, index: u64) {
         self.touch_service(name, node, index);
         let Some(entry) = self.names.get_mut(name) else { return };
-        entry.instances.remove(&(node.to_owned(), id.to_owned()));
+        entry.instances.remove(&(node.clone(), id.clone()));
         if entry.instances.is_empty() {
             self.names.remove(name);
             self.name_index.remove(name);
@@ -384,31 +409,30 @@ impl Catalog {
         }
     }
 
-    fn touch_service(&mut self, name: &str, node: &str, index: u64) {
-        self.name_index.insert(name.to_owned(), index);
-        let name = name.to_owned();
+    fn touch_service(&mut self, name: &Folded, node: &Folded, index: u64) {
+        self.name_index.insert(name.clone(), index);
         self.touched.extend([
             Key::Services,
             Key::Instances(name.clone()),
-            Key::Health(name),
-            Key::Node(node.to_owned()),
+            Key::Health(name.clone()),
+            Key::Node(node.clone()),
         ]);
     }
 
-    fn touch_check(&mut self, node: &str, check: &Check, index: u64) {
+    fn touch_check(&mut self, node: &Folded, check: &Check, index: u64) {
         self.tables.checks = index;
         self.touched.extend([
             Key::AnyCheck,
             Key::Status(check.status.clone()),
-            Key::NodeChecks(node.to_owned()),
-            Key::ServiceChecks(check.service_name.clone()),
+            Key::NodeChecks(node.clone()),
+            Key::ServiceChecks(Folded::of(&check.service_name)),
         ]);
         if check.service_id.is_empty() {
             self.touch_names_on(node, index, false);
             return;
         }
-        let now = self.nodes.get(node).and_then(|entry| entry.services.get(&check.service_id));
-        let names = [Some(check.service_name.clone()), now.map(|service| service.name.clone())];
+        let now = self.nodes.get(node).and_then(|entry| entry.services.get(&Folded::of(&check.service_id)));
+        let names = [Some(Folded::of(&check.service_name)), now.map(|service| Folded::of(&service.name))];
         for name in names.into_iter().flatten() {
             if self.names.contains_key(&name) {
                 self.name_index.insert(name.clone(), index);
@@ -418,13 +442,14 @@ impl Catalog {
     }
 
     /// A change of a node, or of a check of the node itself, is a change of every service on it.
-    fn touch_names_on(&mut self, node: &str, index: u64, instances_too: bool) {
+    fn touch_names_on(&mut self, node: &Folded, index: u64, instances_too: bool) {
         let Some(entry) = self.nodes.get(node) else { return };
         for service in entry.services.values() {
-            self.name_index.insert(service.name.clone(), index);
-            self.touched.insert(Key::Health(service.name.clone()));
+            let name = Folded::of(&service.name);
+            self.name_index.insert(name.clone(), index);
+            self.touched.insert(Key::Health(name.clone()));
             if instances_too {
-                self.touched.insert(Key::Instances(service.name.clone()));
+                self.touched.insert(Key::Instances(name));
             }
         }
     }

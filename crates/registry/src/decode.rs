@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use thiserror::Error;
@@ -12,14 +13,45 @@ use thiserror::Error;
 #[error("Request decode failed: {0}")]
 pub struct DecodeError(String);
 
-/// The first JSON value of a body; what follows it is not looked at.
+/// The first JSON value of a body; what follows it is not looked at. Bytes that are no UTF-8 and halves of surrogate
+/// pairs become U+FFFD, as in the original.
 pub fn first_value(body: &[u8]) -> Result<Value, DecodeError> {
-    let mut reader = serde_json::Deserializer::from_slice(body);
+    let text = String::from_utf8_lossy(body);
+    let text = whole_surrogates(&text);
+    let mut reader = serde_json::Deserializer::from_str(&text);
     match Value::deserialize(&mut reader) {
         Ok(value) => Ok(value),
         Err(error) if error.is_eof() && body.iter().all(u8::is_ascii_whitespace) => Err(DecodeError("EOF".to_owned())),
         Err(error) => Err(DecodeError(format!("invalid JSON: {error}"))),
     }
+}
+
+/// Replaces `\ud800` and its like without their other half by `\ufffd`.
+fn whole_surrogates(text: &str) -> Cow<'_, str> {
+    let unit = |at: usize| -> Option<u32> {
+        let digits = text.get(at..)?.strip_prefix("\\u")?.get(..4)?;
+        u32::from_str_radix(digits, 16).ok()
+    };
+    let bytes = text.as_bytes();
+    let (mut whole, mut kept, mut at) = (String::new(), 0, 0);
+    while at < bytes.len() {
+        at += match (bytes[at], unit(at)) {
+            (b'\\', Some(0xd800..=0xdbff)) if matches!(unit(at + 6), Some(0xdc00..=0xdfff)) => 12,
+            (b'\\', Some(0xd800..=0xdfff)) => {
+                whole.push_str(&text[kept..at]);
+                whole.push_str("\\ufffd");
+                kept = at + 6;
+                6
+            }
+            (b'\\', _) => 2,
+            _ => 1,
+        };
+    }
+    if kept == 0 {
+        return Cow::Borrowed(text);
+    }
+    whole.push_str(&text[kept..]);
+    Cow::Owned(whole)
 }
 
 /// An object being taken apart, key by key; [`Fields::end`] refuses what is left.
@@ -122,7 +154,8 @@ impl Fields {
                 Ok(Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)))
             }
             Some(Value::Number(number)) => {
-                let nanos = number.as_f64().unwrap_or(0.0).clamp(0.0, i64::MAX as f64);
+                // what no signed 64-bit number holds turns negative in the original, and counts as nothing
+                let nanos = number.as_f64().filter(|nanos| *nanos < i64::MAX as f64).unwrap_or(0.0).max(0.0);
                 Ok(Duration::from_nanos(nanos as u64))
             }
             Some(other) => Err(wrong_type(&self.place_of(names), "a duration", &other)),
@@ -268,14 +301,32 @@ mod tests {
         ] {
             assert_eq!(Fields::of_body(body.as_bytes()).unwrap_err().to_string(), message);
         }
+        for (body, name) in [
+            (&b"{\"Name\":\"x\xff\xfe\"}"[..], "x\u{fffd}\u{fffd}"),
+            (br#"{"Name":"x\ud800y\udc00\\ud800"}"#, "x\u{fffd}y\u{fffd}\\ud800"),
+            (br#"{"Name":"\ud83d\ude00"}"#, "\u{1f600}"),
+        ] {
+            let mut fields = Fields::of_body(body).unwrap();
+            assert_eq!(fields.string(&["Name"]), Ok(name.to_owned()));
+        }
+        for (number, nanos) in [("1.5", 1), ("5e9", 5_000_000_000), ("-5", 0), ("1e30", 0), ("9223372036854775808", 0)]
+        {
+            let mut fields = Fields::of_body(format!("{{\"TTL\":{number}}}").as_bytes()).unwrap();
+            assert_eq!(fields.duration(&["TTL"]), Ok(Duration::from_nanos(nanos)), "{number}");
+        }
         let fields = Fields::of_body(br#"{"Bogus":1}"#).unwrap();
         assert_eq!(fields.end().unwrap_err().to_string(), "Request decode failed: json: unknown field \"Bogus\"");
     }
 
     proptest! {
         #[test]
-        fn arbitrary_bytes_never_panic(body in prop::collection::vec(any::<u8>(), 0..60), text in "[-+0-9.a-zµ]{0,12}") {
+        fn arbitrary_bytes_never_panic(
+            body in prop::collection::vec(any::<u8>(), 0..60),
+            text in "[-+0-9.a-zµ]{0,12}",
+            escapes in r#"(\\|u|d8|dc|0|é|"){0,12}"#,
+        ) {
             let _ = Fields::of_body(&body);
+            let _ = Fields::of_body(format!("\"{escapes}\"").as_bytes());
             let _ = parse_go_duration(&text);
         }
     }

@@ -13,6 +13,8 @@ use thiserror::Error;
 const META_PAIRS_MAX: usize = 64;
 /// Characters of a metadata key.
 const META_KEY_MAX: usize = 128;
+/// The largest weight: DNS has 16 bits for it.
+const WEIGHT_MAX: i64 = 65_535;
 /// Characters of a metadata value.
 const META_VALUE_MAX: usize = 512;
 /// `DeregisterCriticalServiceAfter` is never shorter than this.
@@ -125,8 +127,9 @@ pub(crate) fn registration(body: &[u8]) -> Result<(String, Registration), BodyEr
         return Err(BodyError::Failed(format!("Bad node ID: {what}")));
     }
     let checks = checks.into_iter().map(|check| catalog_check(check, &name)).collect::<Result<_, _>>()?;
-    let node = (!skip_node).then_some(node);
-    Ok((datacenter, Registration { node_name: name, node, service, checks }))
+    // what is not to be updated is made all the same when it is not there
+    let (node, new_node) = if skip_node { (None, Some(node)) } else { (Some(node), None) };
+    Ok((datacenter, Registration { node_name: name, node, new_node, service, checks }))
 }
 
 /// `catalog/deregister`; the datacenter it is for comes along.
@@ -258,6 +261,9 @@ fn check_weights(weights: &Weights) -> Result<(), BodyError> {
     }
     if weights.warning < 0 {
         return invalid("Invalid Weights: Warning must be greater or equal than 0");
+    }
+    if weights.passing.max(weights.warning) > WEIGHT_MAX {
+        return invalid(format!("Invalid Weights: at most {WEIGHT_MAX}, as in DNS"));
     }
     Ok(())
 }

@@ -167,6 +167,7 @@ impl State {
         let known = Registration {
             node_name: node.name.clone(),
             node: is_new.then_some(bare),
+            new_node: None,
             service: Some(server),
             checks: vec![alive],
         };
@@ -277,7 +278,8 @@ impl State {
     }
 
     fn register_own(&mut self, service: Option<Service>, checks: Vec<Check>) {
-        let registration = Registration { node_name: self.node_name.clone(), node: None, service, checks };
+        let registration =
+            Registration { node_name: self.node_name.clone(), service, checks, ..Registration::default() };
         // a catalog client may have removed this node, or a service of it, behind the agent's back: then the agent
         // keeps its own entry and nothing is written for it
         if self.catalog.admit(&registration).is_ok() {

@@ -17,6 +17,7 @@ mod idle_connections;
 mod kill9;
 mod level;
 mod node_exporter;
+pub mod random_histories;
 mod recorded;
 pub mod registry_kill9;
 mod versus_consul_sd;
@@ -86,6 +87,11 @@ pub const SHOWS: &[Show] = &[
         name: "grafana-calls",
         bound: "the calls of a Grafana's data source are answered as Prometheus 3.5.3 answers them",
         run: grafana_calls::run,
+    },
+    Show {
+        name: "random-histories",
+        bound: "200 random histories on our registry and on Consul 1.8.7: status, headers, bodies, indexes and wake-ups equal",
+        run: random_histories::run,
     },
     Show {
         name: "consul-recordings",

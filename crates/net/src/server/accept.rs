@@ -2,7 +2,7 @@
 
 use crate::server::Listener;
 use crate::server::connections::{Connection, Connections, Entry};
-use crate::server::service::{App, ConnectionService, HEAD_MAX};
+use crate::server::service::{App, ConnectionService, HEAD_MAX, HEADERS_MAX};
 use crate::server::traffic::Traffic;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -75,7 +75,7 @@ async fn serve(
     let io = TokioIo::new(Traffic::new(stream, connection.clone()));
     let service = ConnectionService { app, connection: connection.clone(), peer };
     let mut http = http1::Builder::new();
-    http.max_buf_size(HEAD_MAX).header_read_timeout(None).half_close(false);
+    http.max_buf_size(HEAD_MAX).max_headers(HEADERS_MAX).header_read_timeout(None).half_close(false);
     let mut served = std::pin::pin!(http.serve_connection(io, service));
     let mut stopping = false;
     loop {

@@ -9,6 +9,7 @@ use axum::extract::MatchedPath;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use axum::middleware::{self, Next};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use parking_lot::Mutex;
 use runtime::clock::{Clock, Instant};
 use runtime::instrument::{CounterVec, HistogramVec, Registry, exponential_buckets};
 use std::convert::Infallible;
@@ -22,6 +23,13 @@ use tower::ServiceExt;
 
 /// How long a request's head may be, in bytes. (Go allows 1 MiB; at 512 connections that would be half a gigabyte.)
 pub const HEAD_MAX: usize = 128 << 10;
+
+/// How many headers a request may have. (Go has no limit but the bytes; hyper's own is 100.)
+pub(super) const HEADERS_MAX: usize = 500;
+/// How often a failed request is told in the log.
+const FAILURE_PAUSE: Duration = Duration::from_secs(10);
+/// How much of a path is told.
+const PATH_SHOWN: usize = 200;
 
 /// Who asks; an extension of every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +45,8 @@ pub(super) struct App {
     requests: CounterVec,
     durations: HistogramVec,
     sizes: HistogramVec,
+    /// When a failed request was told last, and how many were not since.
+    failures: Mutex<(Option<Instant>, u64)>,
 }
 
 impl App {
@@ -66,7 +76,29 @@ impl App {
             &["handler"],
         );
         let routes = routes.layer(middleware::from_fn(note_matched_path));
-        App { config, routes, clock, registry: registry.clone(), address, requests, durations, sizes }
+        let failures = Mutex::default();
+        App { config, routes, clock, registry: registry.clone(), address, requests, durations, sizes, failures }
+    }
+
+    /// A line for a request that failed: one in [`FAILURE_PAUSE`], which says how many went without. A client that
+    /// makes us fail must not fill the disk with lines; the metrics count each.
+    fn note_failure(&self, method: &Method, path: &str, peer: SocketAddr, code: StatusCode, started: Instant) {
+        let (code, took) = (code.as_u16(), self.clock.elapsed(started));
+        let path: String = path.chars().take(PATH_SHOWN).collect();
+        let untold = {
+            let mut told = self.failures.lock();
+            if told.0.is_some_and(|last| self.clock.elapsed(last) < FAILURE_PAUSE) {
+                told.1 += 1;
+                None
+            } else {
+                told.0 = Some(self.clock.instant());
+                Some(std::mem::take(&mut told.1))
+            }
+        };
+        match untold {
+            Some(untold) => tracing::warn!(%method, path, %peer, code, ?took, untold, "request failed"),
+            None => tracing::debug!(%method, path, %peer, code, ?took, "request failed"),
+        }
     }
 
     pub(super) fn part(&self) -> &'static str {
@@ -105,13 +137,17 @@ impl App {
                 let Ok(mut response) = self.routes.clone().oneshot(request).await;
                 if let Some(path) = response.extensions_mut().remove::<MatchedPath>() {
                     handler = prometheus_path(path.as_str());
+                } else if response.status() == StatusCode::NOT_FOUND {
+                    response = in_words(response, "404 page not found\n");
+                }
+                if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+                    response = in_words(response, "Method Not Allowed\n");
                 }
                 response
             }
         };
         let path = asked.path.strip_prefix(&self.config.route_prefix).unwrap_or(&asked.path);
         cors::apply(self.config.cors.as_ref(), &asked.method, path, asked.origin.as_ref(), &mut response);
-        let mut response = plain_text_of_errors(response);
         secure(response.headers_mut());
         (handler, compress::apply(asked.gzip, &asked.method, response))
     }
@@ -157,12 +193,7 @@ fn prometheus_path(path: &str) -> String {
 }
 
 /// Answers of the router itself get the words Go's mux uses.
-fn plain_text_of_errors(response: Response<Body>) -> Response<Body> {
-    let text = match response.status() {
-        StatusCode::NOT_FOUND => "404 page not found\n",
-        StatusCode::METHOD_NOT_ALLOWED => "Method Not Allowed\n",
-        _ => return response,
-    };
+fn in_words(response: Response<Body>, text: &'static str) -> Response<Body> {
     if response.body().size_hint().exact() != Some(0) {
         return response;
     }
@@ -211,8 +242,7 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
             let (handler, response) = app.answer(request).await;
             let code = response.status();
             if code.is_server_error() {
-                let took = app.clock.elapsed(started);
-                tracing::warn!(%method, path, %peer, code = code.as_u16(), ?took, "request failed");
+                app.note_failure(&method, &path, peer, code, started);
             }
             progress.served = Some(Served { handler, code, bytes: 0 });
             Ok(response.map(|body| Body::new(AnswerBody { body, progress })))

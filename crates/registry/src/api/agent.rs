@@ -4,10 +4,9 @@ use super::Call;
 use super::answer::{Answer, CONTENT_HASH, REASON};
 use super::shape::{AgentServiceShape, CheckShape, LocalCheckShape, LocalHealthShape};
 use crate::agent::{LocalCheck, NODE_MAINTENANCE, service_maintenance as maintenance_id};
-use crate::catalog::{Check, Key, Service, Status};
+use crate::catalog::{Check, Folded, Key, Service, Status};
 use crate::check::{Definition, Probe};
 use crate::command::Command;
-use crate::decode::parse_go_duration;
 use crate::filter::Filter;
 use crate::filter::schema::{self, Schema};
 use crate::registration;
@@ -17,7 +16,6 @@ use axum::http::{StatusCode, header};
 use rand::RngExt;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// Why a service taken out of use without a word is.
 const SERVICE_REASON: &str = "Maintenance mode is enabled for this service, but no reason was provided. \
@@ -64,19 +62,16 @@ fn by_id<'a, T: Serialize>(items: impl Iterator<Item = (&'a String, T)>, filter:
 /// One service; with `hash` it waits until the definition is another.
 pub(super) async fn service(call: &Call) -> Answer {
     let hash = call.params.get("hash");
-    let longest = match call.params.get("wait") {
-        "" => WAIT_DEFAULT,
-        text => match parse_go_duration(text).map(u64::try_from) {
-            Some(Ok(0)) | Some(Err(_)) => WAIT_DEFAULT,
-            Some(Ok(nanos)) => Duration::from_nanos(nanos).min(WAIT_MAX),
-            None => return Answer::bad("Invalid wait time"),
-        },
+    let longest = match super::query::wait(&call.params) {
+        Ok(wait) if wait.longest.is_zero() => WAIT_DEFAULT,
+        Ok(wait) => wait.longest.min(WAIT_MAX),
+        Err(refused) => return refused,
     };
     let store = &call.registry.0.store;
     let look =
         |state: &State| state.agent.services.get(&call.name).map(|service| (content_hash(service), service.clone()));
     if !hash.is_empty() {
-        let node = call.registry.0.config.node_name.clone();
+        let node = Folded::of(&call.registry.0.config.node_name);
         let until = store.clock().instant() + longest + longest.mul_f64(rand::rng().random_range(0.0..1.0 / 16.0));
         let changes = async {
             let differs = |state: &State| look(state).is_none_or(|(now, _)| now != hash);
@@ -229,7 +224,7 @@ async fn propose(call: &Call, command: Command) -> Answer {
 
 pub(super) fn health_by_id(call: &Call) -> Answer {
     if call.name.is_empty() {
-        return Answer::bad("Missing serviceID");
+        return Answer::failed("Bad request: Missing serviceID");
     }
     call.registry.0.store.read(|state| match state.agent.services.get(&call.name) {
         None => {
@@ -246,7 +241,7 @@ pub(super) fn health_by_id(call: &Call) -> Answer {
 
 pub(super) fn health_by_name(call: &Call) -> Answer {
     if call.name.is_empty() {
-        return Answer::bad("Missing service Name");
+        return Answer::failed("Bad request: Missing service Name");
     }
     call.registry.0.store.read(|state| {
         let named = state.agent.services.values().filter(|service| service.name == call.name);

@@ -4,7 +4,7 @@ use super::Call;
 use super::answer::{Answer, to_json};
 use super::query::Read;
 use super::shape::{CatalogServiceShape, NodeServicesShape, NodeShape, ServiceShape};
-use crate::catalog::Key;
+use crate::catalog::{Folded, Key};
 use crate::command::Command;
 use crate::filter::schema;
 use crate::registration;
@@ -124,14 +124,14 @@ pub(super) async fn node(call: &Call) -> Answer {
     read.answer(call, |state| {
         let (index, found) = state.catalog.node_services(&call.name);
         let shape = found.map(|found| {
-            let shown = found.services.iter().filter(|(_, service)| {
+            let shown = found.services.values().filter(|service| {
                 let Some(filter) = &read.filter else { return true };
                 serde_json::to_value(ServiceShape::new(service)).is_ok_and(|value| filter.holds(&value))
             });
-            let services: BTreeMap<_, _> = shown.map(|(id, service)| (id, ServiceShape::new(service))).collect();
+            let services: BTreeMap<_, _> = shown.map(|service| (&service.id, ServiceShape::new(service))).collect();
             NodeServicesShape { node: Some(NodeShape::new(found.node, datacenter)), services: Some(services) }
         });
-        (index, vec![Key::Node(call.name.clone())], to_json(&shape))
+        (index, vec![Key::Node(Folded::of(&call.name))], to_json(&shape))
     })
     .await
 }
@@ -155,7 +155,7 @@ pub(super) async fn node_services(call: &Call) -> Answer {
                 NodeServicesShape { node: Some(NodeShape::new(found.node, datacenter)), services }
             }
         };
-        (index, vec![Key::Node(call.name.clone())], to_json(&shape))
+        (index, vec![Key::Node(Folded::of(&call.name))], to_json(&shape))
     })
     .await
 }

@@ -4,7 +4,7 @@ use super::Call;
 use super::answer::Answer;
 use super::query::Read;
 use super::shape::{CheckShape, InstanceShape};
-use crate::catalog::{Instance, Key, Status};
+use crate::catalog::{Folded, Instance, Key, Status};
 use crate::filter::schema;
 
 pub(super) async fn node(call: &Call) -> Answer {
@@ -17,7 +17,7 @@ pub(super) async fn node(call: &Call) -> Answer {
     };
     read.answer(call, |state| {
         let (index, checks) = state.catalog.node_checks(&call.name);
-        (index, vec![Key::NodeChecks(call.name.clone())], read.list(checks.map(CheckShape::new)))
+        (index, vec![Key::NodeChecks(Folded::of(&call.name))], read.list(checks.map(CheckShape::new)))
     })
     .await
 }
@@ -32,8 +32,8 @@ pub(super) async fn checks(call: &Call) -> Answer {
     };
     read.answer(call, |state| {
         let (index, checks) = state.catalog.checks(&read.node_meta);
-        let checks = checks.filter(|check| check.service_name == call.name);
-        (index, vec![Key::ServiceChecks(call.name.clone())], read.list(checks.map(CheckShape::new)))
+        let checks = checks.filter(|check| Folded::same(&check.service_name, &call.name));
+        (index, vec![Key::ServiceChecks(Folded::of(&call.name))], read.list(checks.map(CheckShape::new)))
     })
     .await
 }

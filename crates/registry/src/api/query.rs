@@ -135,7 +135,7 @@ fn check_cache_control(header: Option<&str>) -> Result<(), Answer> {
     Ok(())
 }
 
-fn wait(params: &Params) -> Result<Wait, Answer> {
+pub(super) fn wait(params: &Params) -> Result<Wait, Answer> {
     let index = match params.get("index") {
         "" => 0,
         text => text.parse().map_err(|_| Answer::bad("Invalid index"))?,

@@ -1,6 +1,6 @@
 //! Reading the catalog: every function gives the answer and the index it carries.
 
-use super::{Catalog, Check, Key, Node, NodeEntry, Service, Status};
+use super::{Catalog, Check, Folded, Key, Node, NodeEntry, Service, Status};
 use std::collections::BTreeMap;
 
 /// One instance with what decides about its health.
@@ -18,7 +18,7 @@ impl<'a> Instance<'a> {
     pub fn checks(&self) -> impl Iterator<Item = &'a Check> {
         let id = &self.service.id;
         let of_node = self.entry.checks.values().filter(|check| check.service_id.is_empty());
-        of_node.chain(self.entry.checks.values().filter(move |check| check.service_id == *id))
+        of_node.chain(self.entry.checks.values().filter(move |check| Folded::same(&check.service_id, id)))
     }
 
     /// No check is anything but passing.
@@ -38,7 +38,7 @@ pub struct NodeServices<'a> {
     /// The node.
     pub node: &'a Node,
     /// By id.
-    pub services: &'a BTreeMap<String, Service>,
+    pub services: &'a BTreeMap<Folded, Service>,
 }
 
 impl Node {
@@ -74,8 +74,9 @@ impl Catalog {
     /// The instances of a service, by node and id, with the keys a query for them looks at.
     /// `with_checks`: the query shows checks too.
     pub fn instances(&self, name: &str, with_checks: bool) -> (u64, Vec<Key>, Vec<Instance<'_>>) {
-        let look = if with_checks { Key::Health(name.to_owned()) } else { Key::Instances(name.to_owned()) };
-        let Some(entry) = self.names.get(name) else {
+        let name = Folded::of(name);
+        let look = if with_checks { Key::Health(name.clone()) } else { Key::Instances(name.clone()) };
+        let Some(entry) = self.names.get(&name) else {
             let tables = if with_checks {
                 self.tables.nodes.max(self.tables.services).max(self.tables.checks)
             } else {
@@ -88,13 +89,13 @@ impl Catalog {
             let entry = self.nodes.get(node)?;
             Some(Instance { node: &entry.node, service: entry.services.get(id)?, entry })
         });
-        let index = self.name_index.get(name).copied().unwrap_or(self.index);
+        let index = self.name_index.get(&name).copied().unwrap_or(self.index);
         (index, vec![look], instances.collect())
     }
 
     /// One node and its services. The index is that of the tables, 1 when there is no such node.
     pub fn node_services(&self, node: &str) -> (u64, Option<NodeServices<'_>>) {
-        match self.nodes.get(node) {
+        match self.nodes.get(&Folded::of(node)) {
             None => (1, None),
             Some(entry) => {
                 let index = self.tables.nodes.max(self.tables.services);
@@ -105,7 +106,7 @@ impl Catalog {
 
     /// The checks of a node and its services, by id.
     pub fn node_checks(&self, node: &str) -> (u64, impl Iterator<Item = &Check>) {
-        (self.tables.checks, self.nodes.get(node).into_iter().flat_map(|entry| entry.checks.values()))
+        (self.tables.checks, self.nodes.get(&Folded::of(node)).into_iter().flat_map(|entry| entry.checks.values()))
     }
 
     /// The checks of all nodes with these pairs, by node and id.

@@ -15,7 +15,8 @@ fn check(id: &str, service: &str, status: Status) -> Check {
 }
 
 fn put(catalog: &mut Catalog, service: Option<Service>, checks: Vec<Check>) {
-    let registration = Registration { node_name: "n1".to_owned(), node: Some(node("n1")), service, checks };
+    let registration =
+        Registration { node_name: "n1".to_owned(), node: Some(node("n1")), new_node: None, service, checks };
     catalog.admit(&registration).unwrap();
     catalog.register(registration);
 }
@@ -70,10 +71,10 @@ fn touched_keys_are_those_that_changed() {
     catalog.take_touched();
     put(&mut catalog, None, vec![check("ca", "a1", Status::Critical)]);
     let touched = catalog.take_touched();
-    assert!(touched.contains(&Key::Health("a".to_owned())));
+    assert!(touched.contains(&Key::Health(Folded::of("a"))));
     assert!(touched.contains(&Key::Status(Status::Critical)));
-    assert!(!touched.contains(&Key::Instances("a".to_owned())), "a check is no change of the instances");
-    assert!(!touched.contains(&Key::Health("b".to_owned())));
+    assert!(!touched.contains(&Key::Instances(Folded::of("a"))), "a check is no change of the instances");
+    assert!(!touched.contains(&Key::Health(Folded::of("b"))));
     assert!(!touched.contains(&Key::Services));
     put(&mut catalog, None, vec![check("ca", "a1", Status::Passing)]);
     assert!(catalog.take_touched().contains(&Key::Status(Status::Critical)), "the old status is touched too");
@@ -87,7 +88,7 @@ fn a_renamed_service_leaves_its_old_name() {
     catalog.take_touched();
     put(&mut catalog, Some(service("w", "new")), vec![]);
     let touched = catalog.take_touched();
-    assert!(touched.contains(&Key::Health("web".to_owned())) && touched.contains(&Key::Health("new".to_owned())));
+    assert!(touched.contains(&Key::Health(Folded::of("web"))) && touched.contains(&Key::Health(Folded::of("new"))));
     assert_eq!(catalog.instances("web", true).2.len(), 1);
     assert!(health(&catalog, "web") < health(&catalog, "new"));
 }
@@ -122,4 +123,53 @@ fn a_snapshot_gives_the_same_answers() {
     }
     assert_eq!(again.index(), catalog.index());
     assert_eq!(again.instances("a", true).2.len(), 1);
+}
+
+#[test]
+fn case_does_not_tell_names_apart() {
+    let mut catalog = Catalog::new();
+    put(&mut catalog, Some(service("Web-1", "Web")), vec![check("C", "web-1", Status::Passing)]);
+    put(&mut catalog, Some(service("db", "web")), vec![]);
+    for name in ["web", "WEB"] {
+        let (_, _, instances) = catalog.instances(name, true);
+        let shown: Vec<_> = instances.iter().map(|i| (i.service.name.as_str(), i.checks().count())).collect();
+        assert_eq!(shown, [("web", 0), ("Web", 1)], "by id, each with its name as given");
+    }
+    assert!(catalog.service("N1", "WEB-1").is_some() && catalog.check("N1", "c").is_some());
+    let names: Vec<&str> = catalog.services(&BTreeMap::new()).1.into_keys().collect();
+    assert_eq!(names, ["Web", "web"]);
+    // the same instance again under its id in other letters
+    put(&mut catalog, Some(service("WEB-1", "Web")), vec![]);
+    assert_eq!(catalog.counts(), (1, 2, 1));
+    catalog.deregister(&Deregistration { node: "N1".to_owned(), service: Some("web-1".to_owned()), check: None });
+    assert_eq!(catalog.counts(), (1, 1, 0), "with its check");
+}
+
+#[test]
+fn a_node_that_is_not_to_be_updated_is_made_when_there_is_none() {
+    let mut catalog = Catalog::new();
+    let skipping = |address: &str| Registration {
+        node_name: "n1".to_owned(),
+        new_node: Some(Node { address: address.to_owned(), ..node("n1") }),
+        ..Registration::default()
+    };
+    for address in ["10.0.0.7", "10.0.0.8"] {
+        catalog.admit(&skipping(address)).unwrap();
+        catalog.register(skipping(address));
+        assert_eq!(catalog.node_services("n1").1.map(|found| found.node.address.as_str()), Some("10.0.0.7"));
+    }
+    let nameless = Registration { checks: vec![check("", "", Status::Passing)], ..skipping("10.0.0.7") };
+    assert_eq!(catalog.admit(&nameless), Err(CatalogError::CheckWithoutId("n1".to_owned())));
+}
+
+#[test]
+fn a_snapshot_of_the_first_version_is_folded() {
+    let mut catalog = Catalog::new();
+    put(&mut catalog, Some(service("Web-1", "Web")), vec![check("C", "Web-1", Status::Passing)]);
+    let text = serde_json::to_string(&catalog).unwrap();
+    let old = text.replace("\"web-1\":", "\"Web-1\":").replace("{\"web\":", "{\"Web\":").replace("\"c\":", "\"C\":");
+    assert_ne!(old, text);
+    let again = serde_json::from_str::<Catalog>(&old).unwrap().restored();
+    assert_eq!(serde_json::to_string(&again).unwrap(), text);
+    assert_eq!(again.instances("web", true).2.len(), 1);
 }

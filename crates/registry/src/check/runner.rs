@@ -3,7 +3,7 @@
 use super::definition::{Definition, Probe};
 use super::outcome::{Outcome, Streak};
 use super::probe;
-use crate::catalog::{Check, Key, Status};
+use crate::catalog::{Check, Folded, Key, Status};
 use crate::command::Command;
 use crate::state::State;
 use crate::store::Store;
@@ -191,7 +191,7 @@ impl Runner {
             }
             seen = Some(mark);
             let moved = |state: &State| alias(state, id, node, service).1 != mark;
-            self.store.changed(vec![key, Key::Node(node.clone())], moved).await;
+            self.store.changed(vec![key, Key::Node(Folded::of(node))], moved).await;
         }
     }
 
@@ -232,12 +232,12 @@ fn ttl_of(state: &State, id: &str) -> Option<Duration> {
 /// at each other could never recover. For the same reason the alias itself does not count.
 fn alias(state: &State, id: &str, node: &str, service: &str) -> (Outcome, (u64, usize), Key) {
     let catalog = &state.catalog;
-    let name = catalog.service(node, service).map(|service| service.name.clone());
+    let name = catalog.service(node, service).map(|service| Folded::of(&service.name));
     if !service.is_empty() && name.is_none() {
         let output = format!("Service {service} could not be found on node {node}");
         return (probe::critical(output), (0, 0), Key::Services);
     }
-    let key = name.map_or(Key::NodeChecks(node.to_owned()), Key::Health);
+    let key = name.map_or(Key::NodeChecks(Folded::of(node)), Key::Health);
     let counts = |check: &&Check| {
         check.id != id && (check.service_id == service || (check.service_id.is_empty() && check.kind != "alias"))
     };

@@ -155,6 +155,9 @@ impl Parser<'_> {
         let value = match self.operand()? {
             Operand::Word(_, text) | Operand::Literal(text) => text,
         };
+        if !self.rest().is_empty() && !self.rest().starts_with([' ', '\t', '\r', '\n', ')']) {
+            return Err(self.unexpected("a space, \")\" or the end"));
+        }
         Ok(Match { selector, op, value })
     }
 
@@ -196,8 +199,7 @@ impl Parser<'_> {
         if !rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
             return Err(self.unexpected("a value, a selector, \"(\" or \"not\""));
         }
-        let len =
-            rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '/')).unwrap_or(rest.len());
+        let len = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
         let name = rest[..len].to_owned();
         self.at += len;
         Ok(name)

@@ -30,6 +30,35 @@ use Kind::{Flag, Integer, Object, ObjectMap, Objects, Text, TextMap, Texts};
 static WEIGHTS: Schema = Schema(&[("Passing", Integer), ("Warning", Integer)]);
 static ADDRESS: Schema = Schema(&[("Address", Text), ("Port", Integer)]);
 
+static MODE: Schema = Schema(&[("Mode", Text)]);
+static UPSTREAM: Schema = Schema(&[
+    ("DestinationType", Text),
+    ("DestinationNamespace", Text),
+    ("DestinationName", Text),
+    ("Datacenter", Text),
+    ("LocalBindAddress", Text),
+    ("LocalBindPort", Integer),
+    ("MeshGateway", Object(&MODE)),
+]);
+static EXPOSED: Schema = Schema(&[
+    ("ListenerPort", Integer),
+    ("Path", Text),
+    ("LocalPathPort", Integer),
+    ("Protocol", Text),
+    ("ParsedFromCheck", Flag),
+]);
+static EXPOSE: Schema = Schema(&[("Checks", Flag), ("Paths", Objects(&EXPOSED))]);
+static PROXY: Schema = Schema(&[
+    ("DestinationServiceName", Text),
+    ("DestinationServiceID", Text),
+    ("LocalServiceAddress", Text),
+    ("LocalServicePort", Integer),
+    ("Upstreams", Objects(&UPSTREAM)),
+    ("MeshGateway", Object(&MODE)),
+    ("Expose", Object(&EXPOSE)),
+]);
+static CONNECT: Schema = Schema(&[("Native", Flag)]);
+
 /// `catalog/nodes`.
 pub static NODE: Schema = Schema(&[
     ("ID", Text),
@@ -52,6 +81,9 @@ pub static SERVICE: Schema = Schema(&[
     ("Port", Integer),
     ("Weights", Object(&WEIGHTS)),
     ("EnableTagOverride", Flag),
+    // the mesh is empty here; clients may ask for it all the same
+    ("Proxy", Object(&PROXY)),
+    ("Connect", Object(&CONNECT)),
 ]);
 
 /// `catalog/service/:name`.
@@ -72,6 +104,8 @@ pub static CATALOG_SERVICE: Schema = Schema(&[
     ("ServicePort", Integer),
     ("ServiceWeights", Object(&WEIGHTS)),
     ("ServiceEnableTagOverride", Flag),
+    ("ServiceProxy", Object(&PROXY)),
+    ("ServiceConnect", Object(&CONNECT)),
 ]);
 
 /// `catalog/services`.

@@ -43,7 +43,7 @@ fn command() -> impl Strategy<Value = Command> {
                 node_name: name_of_node.clone(),
                 node: Some(Node { name: name_of_node, ..Node::default() }),
                 service: Some(service(id, name)),
-                checks: vec![],
+                ..Registration::default()
             })
         }),
         (0u8..3, prop::option::of(0u8..3)).prop_map(|(node, id)| Command::Deregister(Deregistration {
