@@ -317,6 +317,23 @@ describe('states that are hard to reach', () => {
     await context.close();
   });
 
+  it('opens a page whose code is not there yet as soon as the server is back', async () => {
+    const { context, page, complaints } = await stage.visitor();
+    await stage.open(page, '/services');
+    let away = true;
+    await page.route('**/*', (route) => (away ? route.abort() : route.continue()));
+    await page.getByRole('link', { name: 'Targets' }).first().click();
+    await page.locator('.empty-title', { hasText: 'This page needs the server' }).waitFor();
+    await page.locator('.banner').waitFor();
+    assert.match(page.url(), /\/system\/targets$/);
+    away = false;
+    await page.getByRole('button', { name: 'Try now' }).click();
+    await page.locator('.target').first().waitFor();
+    assert.equal(await page.locator('.banner').count(), 0);
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
+
   it('shows a server that is starting', async () => {
     const { context, page } = await stage.visitor();
     await stage.open(page, '/services');

@@ -22,6 +22,7 @@ export function config() {
       modulePreload: { polyfill: false },
       license: { fileName: 'licenses.md' },
       reportCompressedSize: false,
+      rolldownOptions: { checks: { pluginTimings: false } },
     },
   };
 }

@@ -55,7 +55,7 @@ export function evaluate(query) {
 export const OVERVIEW = {
   machine: { hostname: 'node-04', os: 'Debian GNU/Linux 12', cores: 2, memory_bytes: 24 * 2 ** 30, instance: null },
   server: {
-    version: '0.1.0', started_ms: Date.now(), registry: true,
+    version: '0.1.0', started_ms: Date.now(), data_from_ms: Date.now() - 86_400_000, registry: true,
     warnings: [{ role: 'server', text: 'remote_write: nothing is sent yet (prometheus.yml line 14)' }, { role: 'server', text: 'rule_files: 2 files are not evaluated yet' }],
     parts: [{ name: 'registry', state: 'running', error: null, restarts: 0, address: '127.0.0.1:8500' }, { name: 'exporter node', state: 'running', error: null, restarts: 0, address: '127.0.0.1:9100' }, { name: 'server', state: 'running', error: null, restarts: 0, address: '127.0.0.1:9090' }],
   },

@@ -5,12 +5,13 @@ import { to } from './base.ts';
 import { formatClock, zoneName } from './plain/clock.ts';
 import { roughDuration } from './plain/duration.ts';
 import { bindKeys } from './keys.ts';
+import { isMissingCode } from './missing_code.ts';
 import { navigate, path, search } from './route.ts';
-import { probe, reach } from './server.ts';
+import { epoch, probe, reach } from './server.ts';
 import { folded, now, setFolded, zone } from './settings.ts';
 import { Bar } from './part/bar.tsx';
 import { Brand, Icon, type IconName } from './part/icon.tsx';
-import { Empty, Waiting } from './part/mark.tsx';
+import { Empty, Shape, Waiting } from './part/mark.tsx';
 import { closeDialog, openDialog, openHelp, openPalette } from './part/palette_state.ts';
 import { OverviewPage } from './page/overview.tsx';
 import { summary, updated } from './summary.ts';
@@ -88,7 +89,7 @@ function ReachBanner(): JSX.Element {
       <Show when={away()}>
         {(state) => (
           <div class="banner">
-            <span class="warn" aria-hidden="true">▲</span>
+            <Shape state="warn" />
             <span>
               {state().state === 'starting' ? 'The server is starting.' : `The server does not answer since ${formatClock(state().sinceMs, zone())}.`} Showing the last data.
               <span aria-hidden="true"> Trying again {state().nextMs > now() ? `in ${roughDuration(Math.ceil((state().nextMs - now()) / 1000) * 1000)}` : 'now'}.</span>
@@ -126,15 +127,20 @@ function Loading(): JSX.Element {
   );
 }
 
-/** A page that failed still lets the reader go on. */
+/** A page that failed still lets the reader go on. Code that could not be fetched comes with the server. */
 function Broken(props: { error: Error; reset: () => void }): JSX.Element {
+  const missing = () => isMissingCode(props.error) && reach().state !== 'ok';
+  let wasMissing = false;
+  createEffect(() => (wasMissing ||= missing()));
   createEffect(on(path, () => props.reset(), { defer: true }));
+  createEffect(on(epoch, () => wasMissing && location.reload(), { defer: true }));
   return (
     <>
-      <Bar title="This page failed" />
+      <Bar title={ENTRIES.find((entry) => entry.holds(path()))?.text ?? 'This page failed'} />
       <main id="main" tabindex="-1">
         <div class="panel">
-          <Empty title={props.error.message}>
+          <Empty title={missing() ? 'This page needs the server' : props.error.message}>
+            <Show when={missing()}><p>It opens as soon as the server answers again.</p></Show>
             <div class="empty-actions"><button type="button" class="chip" onClick={() => props.reset()}>Try again</button><button type="button" class="chip" onClick={() => location.reload()}>Reload</button></div>
           </Empty>
         </div>
@@ -148,7 +154,7 @@ function UpdateBanner(): JSX.Element {
   return (
     <Show when={updated()}>
       <div class="banner" role="status">
-        <span class="ok" aria-hidden="true">●</span><span>The server now runs {summary()?.version}.</span>
+        <Shape state="ok" /><span>The server now runs {summary()?.version}.</span>
         <button type="button" class="chip small" onClick={() => location.reload()}>Load its page</button>
       </div>
     </Show>
@@ -190,7 +196,7 @@ export function App(): JSX.Element {
   createEffect(() => {
     if (path() === '/explore') setExplored(search());
   });
-  setTimeout(() => void loadExplore(), 1500);
+  setTimeout(() => void loadExplore().catch(() => undefined), 1500);
   return (
     <div class="app">
       <a class="skip" href="#main">Skip to content</a>

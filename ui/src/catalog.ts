@@ -9,7 +9,7 @@ export interface Port { readonly address: string; readonly port: number; readonl
 
 export interface Overview {
   readonly machine: Machine;
-  readonly server: { readonly version: string; readonly started_ms: number; readonly registry: boolean; readonly warnings: readonly { readonly role: string; readonly text: string }[]; readonly parts: readonly Part[] };
+  readonly server: { readonly version: string; readonly started_ms: number; readonly data_from_ms: number | null; readonly registry: boolean; readonly warnings: readonly { readonly role: string; readonly text: string }[]; readonly parts: readonly Part[] };
   readonly services: readonly Service[];
   readonly ports: readonly Port[];
 }

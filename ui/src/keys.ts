@@ -18,6 +18,7 @@ export const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
 /** How a binding is written for people. */
 export function keyText(keys: string): string {
   return keys
+    .replace(/^mod\+([a-z])$/, (_, letter: string) => `mod+${letter.toUpperCase()}`)
     .replace('mod+', isMac ? '⌘' : 'Ctrl+')
     .replace('Enter', isMac ? '⏎' : 'Enter')
     .replace('ArrowLeft', '←')

@@ -7,21 +7,11 @@ import './style/part.css';
 import './style/overview.css';
 import { App } from './app.tsx';
 import { listenForKeys } from './keys.ts';
+import { noticeMissingCode } from './missing_code.ts';
 import { followLinks } from './route.ts';
 
 followLinks();
-// A chunk that is gone belongs to a server that was replaced: its page is newer than ours. Once, lest it loop.
-addEventListener('vite:preloadError', (event) => {
-  const key = 'isobar.reloaded';
-  try {
-    if (Date.now() - Number(sessionStorage.getItem(key) ?? 0) < 30_000) return;
-    sessionStorage.setItem(key, String(Date.now()));
-  } catch {
-    return;
-  }
-  event.preventDefault();
-  location.reload();
-});
+noticeMissingCode();
 listenForKeys();
 const host = document.getElementById('app');
 if (host) {

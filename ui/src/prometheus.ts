@@ -64,11 +64,11 @@ export async function seriesOf(selector: string, signal?: AbortSignal): Promise<
   return (await call<Labels[] | null>('series', signal, new URLSearchParams({ 'match[]': selector, limit: '2000' }))).data ?? [];
 }
 
-export interface Targets { readonly activeTargets: Target[]; readonly droppedTargets: DroppedTarget[]; readonly droppedTargetCounts: Record<string, number> }
+export interface Targets { readonly activeTargets: Target[]; readonly droppedTargets: DroppedTarget[] }
 
 export async function targets(state: 'active' | 'dropped' | 'any', signal?: AbortSignal): Promise<Targets> {
   const data = (await call<Partial<Targets>>(`targets?state=${state}`, signal)).data;
-  return { activeTargets: data.activeTargets ?? [], droppedTargets: data.droppedTargets ?? [], droppedTargetCounts: data.droppedTargetCounts ?? {} };
+  return { activeTargets: data.activeTargets ?? [], droppedTargets: data.droppedTargets ?? [] };
 }
 
 export interface RuntimeInfo { readonly startTime: string; readonly storageRetention: string; readonly reloadConfigSuccess: boolean; readonly lastConfigTime: string }

@@ -224,6 +224,6 @@ describe('tiles', () => {
   it('grades and falls back to disk time without pressure', () => {
     const tiles = tilesOf(new Map([['cpu', line(0.95)], ['busy', line(0.1)]]), { memory: null, cores: 2, bootS: null, disks: [] }, subject);
     assert.deepEqual(tiles.map((tile) => tile.id), ['cpu', 'memory', 'load', 'disk', 'network', 'busy']);
-    assert.deepEqual([tiles[0]?.grade, tiles[0]?.value?.text, tiles[1]?.value], ['warn', '95', null]);
+    assert.deepEqual([tiles[0]?.grade, tiles[0]?.value?.text, tiles[1]?.value], ['warn', '95.0', null]);
   });
 });

@@ -125,7 +125,7 @@ export class TimeChart {
     return {
       width: this.host.clientWidth,
       height: this.host.clientHeight,
-      padding: [8, 20, 0, 0],
+      padding: [8, 32, 0, 0],
       legend: { show: false },
       focus: { alpha: 0.2 },
       cursor: {

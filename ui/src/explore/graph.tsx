@@ -31,9 +31,11 @@ export function entriesOf(results: Results, many: boolean): Entry[] {
     const key = `${outcome.row}\u0003${seriesKey(column.labels)}`;
     const short = seriesText(column.labels, common);
     const full = Object.keys(column.labels).length === 0 ? outcome.expr : seriesText(column.labels);
-    return { key, mark: hash(key).toString(36), letter: many ? letterOf(outcome.row) : '', name: short === '{}' ? full : short, full, column, ink: colors[index] as Ink };
+    return { key, mark: hash(key).toString(36), letter: many ? letterOf(outcome.row) : '', name: short === '{}' ? full : short.replace(/^\{(.*)\}$/s, '$1'), full, column, ink: colors[index] as Ink };
   });
 }
+
+const byHeight = (entries: readonly Entry[]): Entry[] => [...entries].sort((a, b) => (b.column.stats.max ?? -Infinity) - (a.column.stats.max ?? -Infinity));
 
 export const letterOf = (row: number): string => String.fromCharCode(65 + row);
 
@@ -61,7 +63,9 @@ export function Graph(props: {
   const [spoken, setSpoken] = createSignal('');
   const drawn = createMemo(() => {
     if (all() || props.entries.length <= DRAWN) return props.entries;
-    return [...props.entries].sort((a, b) => (b.column.stats.max ?? -Infinity) - (a.column.stats.max ?? -Infinity)).slice(0, DRAWN);
+    const highest = byHeight(props.entries).slice(0, DRAWN);
+    const picked = props.entries.filter((entry) => props.only.includes(entry.mark) && !highest.includes(entry));
+    return [...highest, ...picked];
   });
   const isShown = (entry: Entry): boolean => props.only.length === 0 || props.only.includes(entry.mark);
   const sentence = createMemo(() => {
@@ -145,7 +149,8 @@ function Legend(props: { entries: readonly Entry[]; unit: Unit; only: readonly s
     const words = text().toLowerCase().split(/\s+/).filter((word) => word !== '');
     const found = props.entries.filter((entry) => words.every((word) => entry.full.toLowerCase().includes(word)));
     const column = by();
-    if (column === null) return found;
+    // The server's order; where colors run out, those that have one first.
+    if (column === null) return props.entries.length > COLORED ? byHeight(found) : found;
     const sign = falling() ? -1 : 1;
     return [...found].sort((a, b) => (column === 'name' ? (a.full < b.full ? -1 : 1) * sign : ((a.column.stats[column] ?? -Infinity) - (b.column.stats[column] ?? -Infinity)) * sign));
   });

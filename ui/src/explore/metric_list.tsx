@@ -44,9 +44,8 @@ export function MetricList(props: { choose: (name: string, type: string) => void
               {(metric) => (
                 <li>
                   <button type="button" class="metric" data-row classList={{ on: props.inUse.includes(metric.name) }} title={metric.about?.help ?? ''} onClick={() => props.choose(metric.name, metric.about?.type ?? '')}>
-                    <span class="metric-name mono">{metric.name}</span>
-                    <span class="metric-type">{metric.about?.type ?? ''}</span>
-                    <span class="metric-help">{metric.about?.help ?? ''}</span>
+                    <span class="metric-name mono"><For each={metric.name.split(/(?<=_)/)}>{(part) => <>{part}<wbr /></>}</For></span>
+                    <Show when={metric.about}>{(about) => <span class="metric-about"><span class="metric-type">{about().type}</span>{about().help === '' ? '' : ` · ${about().help}`}</span>}</Show>
                   </button>
                 </li>
               )}

@@ -4,6 +4,7 @@ import { createEffect, createSignal, on, onCleanup, onMount, Show, type JSX } fr
 import type { Editor } from '../editor/promql_editor.ts';
 import type { QueryError } from '../plain/query_error.ts';
 import { Icon } from '../part/icon.tsx';
+import { Shape } from '../part/mark.tsx';
 
 export interface RowControl { readonly insert: (text: string) => void; readonly focus: () => void }
 
@@ -90,7 +91,7 @@ export function QueryRow(props: {
         </Show>
       </div>
       <Show when={props.error}>
-        {(error) => <p class="query-error crit" role="alert"><span aria-hidden="true">■ </span>{error().at === null ? '' : `at character ${(error().at ?? 0) + 1}: `}{error().message}</p>}
+        {(error) => <p class="query-error crit" role="alert"><Shape state="crit" /> {error().at === null ? '' : `at character ${(error().at ?? 0) + 1}: `}{error().message}</p>}
       </Show>
     </div>
   );

@@ -14,16 +14,18 @@ import { createPoll } from '../poll.ts';
 import { navigate } from '../route.ts';
 import { reach, serverNow } from '../server.ts';
 import { zone } from '../settings.ts';
+import { summarized, summary } from '../summary.ts';
 import { Bar } from '../part/bar.tsx';
 import { Icon } from '../part/icon.tsx';
-import { Empty, Problem } from '../part/mark.tsx';
+import { Empty, Problem, Shape } from '../part/mark.tsx';
 import { Popover } from '../part/popover.tsx';
 import { TimePicker } from '../part/time_picker.tsx';
-import { formatDuration, parseDuration, roughDuration } from '../plain/duration.ts';
+import { formatClock } from '../plain/clock.ts';
+import { parseDuration, roughDuration } from '../plain/duration.ts';
 import { readExplore, writeExplore, type ExploreState } from '../plain/explore_state.ts';
 import { autoStep } from '../plain/frame.ts';
 import { counted, type Unit } from '../plain/number.ts';
-import { absolute, isLive, resolve, zoomOut, type TimeRange } from '../plain/time_range.ts';
+import { absolute, isLive, resolve, sinceData, zoomOut, type Span, type TimeRange } from '../plain/time_range.ts';
 import { guessUnit } from '../plain/unit_guess.ts';
 
 const REFRESHES = ['1s', '5s', '10s', '30s', '1m', '5m'];
@@ -41,26 +43,29 @@ export function ExplorePage(props: { search: string }): JSX.Element {
   const [count, setCount] = createSignal(0);
   const go = (changes: Partial<ExploreState>, replace = false): void => navigate(`/explore${writeExplore({ ...state(), ...changes })}`, { replace });
 
-  const stepS = (): number => {
+  const stepS = (span: Span): number => {
     const chosen = parseDuration(state().step);
     if (chosen !== null) return chosen / 1000;
-    const span = resolve(state().range, Date.now(), zone());
-    return span === null ? 15 : autoStep(span.toMs - span.fromMs, Math.max(100, Math.round(width() / PX_PER_POINT / 50) * 50));
+    const step = autoStep(span.toMs - span.fromMs, Math.max(100, Math.round(width() / PX_PER_POINT / 50) * 50));
+    return isLive(state().range) ? Math.max(1, step) : step;
   };
+  const dataFromMs = createMemo(() => summary()?.dataFromMs ?? null);
   const asked = createMemo(
     () => {
       const { queries, tab, range, step } = state();
-      return queries.some((query) => !query.off && query.expr.trim() !== '') ? { queries, tab, range, step, count: count() } : null;
+      return queries.some((query) => !query.off && query.expr.trim() !== '') ? { queries, tab, range, step, count: count(), dataFromMs: dataFromMs() } : null;
     },
     null,
     { equals: (a, b) => JSON.stringify(a) === JSON.stringify(b) },
   );
   const poll = createPoll(
     asked,
-    (_, signal): Promise<Results> => {
+    async (_, signal): Promise<Results> => {
+      await summarized();
       const span = resolve(state().range, serverNow(), zone());
-      if (span === null) return Promise.reject(new Error(`the time range ${state().range.from} to ${state().range.to} cannot be read, or ends before it begins`));
-      return runQueries(state(), span, stepS(), signal);
+      if (span === null) throw new Error(`the time range ${state().range.from} to ${state().range.to} cannot be read, or ends before it begins`);
+      const seen = sinceData(state().range, span, dataFromMs());
+      return runQueries(state(), seen, stepS(seen), signal);
     },
     () => (isLive(state().range) ? parseDuration(state().refresh) : null),
   );
@@ -110,12 +115,14 @@ export function ExplorePage(props: { search: string }): JSX.Element {
     const units = new Set((results()?.outcomes ?? []).filter((outcome) => outcome.columns.length > 0).map((outcome) => guessUnit(outcome.expr)));
     return units.size === 1 ? [...units][0] ?? 'none' : 'none';
   });
-  const summary = () => {
+  const resultLine = () => {
     const known = results();
-    if (known === undefined) return '';
+    if (known === undefined || failed(known)) return '';
     const ms = Math.max(0, ...known.outcomes.map((outcome) => outcome.ms));
-    const size = known.tab === 'graph' ? `${counted(entries().length, 'series', 'series')} · step ${formatDuration(known.stepS * 1000)}` : `at the end of the range`;
-    return `${size} · ${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
+    const took = `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
+    if (known.tab === 'table') return `at the end of the range · ${took}`;
+    const begun = known.span.fromMs === dataFromMs() ? `data since ${formatClock(known.span.fromMs, zone())} · ` : '';
+    return `${counted(entries().length, 'series', 'series')} · ${begun}step ${roughDuration(known.stepS * 1000)} · ${took}`;
   };
 
   return (
@@ -186,11 +193,11 @@ export function ExplorePage(props: { search: string }): JSX.Element {
                   </For>
                 </div>
                 <span class="grow" />
-                <span class="summary" role="status">{poll.busy() && results() === undefined ? 'running …' : summary()}</span>
+                <span class="summary" role="status">{poll.busy() && results() === undefined ? 'running …' : resultLine()}</span>
                 <Show when={state().tab === 'graph'}>
                   <select class="chip small" aria-label="Step" onChange={(event) => go({ step: event.currentTarget.value }, true)}>
                     <option value="" selected={state().step === ''}>step auto</option>
-                    <For each={[...new Set([...STEPS, ...(state().step === '' ? [] : [state().step])])]}>{(one) => <option value={one} selected={one === state().step}>step {one}</option>}</For>
+                    <For each={[...new Set([...STEPS, ...(state().step === '' ? [] : [state().step])])]}>{(one) => <option value={one} selected={one === state().step}>step {roughDuration(parseDuration(one) ?? 0)}</option>}</For>
                   </select>
                   <button type="button" class="chip small" aria-pressed={state().stacked} onClick={() => go({ stacked: !state().stacked }, true)}>Stack</button>
                 </Show>
@@ -211,15 +218,16 @@ export function ExplorePage(props: { search: string }): JSX.Element {
   );
 }
 
+const failed = (results: Results): boolean => results.outcomes.length > 0 && results.outcomes.every((outcome) => outcome.error !== null);
+
 function ResultBody(props: { results: Results; state: ExploreState; entries: ReturnType<typeof entriesOf>; unit: Unit; busy: boolean; go: (changes: Partial<ExploreState>, replace?: boolean) => void; useQuery: (expr: string) => void }): JSX.Element {
   const notes = () => [...new Set(props.results.outcomes.flatMap((outcome) => outcome.notes))];
-  const failed = () => props.results.outcomes.length > 0 && props.results.outcomes.every((outcome) => outcome.error !== null);
   const empty = () => props.results.outcomes.find((outcome) => outcome.error === null && outcome.columns.length === 0 && (outcome.instant === null || outcome.instant.result.length === 0));
   const goRange = (range: TimeRange): void => props.go({ range });
   return (
     <>
-      <For each={notes()}>{(text) => <p class="result-note"><span class="warn" aria-hidden="true">▲</span> {text}</p>}</For>
-      <Show when={failed()}><Empty title="The query has an error"><p>It is underlined above.</p></Empty></Show>
+      <For each={notes()}>{(text) => <p class="result-note"><Shape state="warn" /> {text}</p>}</For>
+      <Show when={failed(props.results)}><Empty title="Nothing to show"><p>Why not stands under the query.</p></Empty></Show>
       <Show when={props.results.tab === 'graph' && props.entries.length > 0}>
         <Graph
           results={props.results}
@@ -231,7 +239,7 @@ function ResultBody(props: { results: Results; state: ExploreState; entries: Ret
           setOnly={(only) => props.go({ only }, true)}
           setSort={(sort) => props.go({ sort }, true)}
           zoom={(fromMs, toMs) => goRange(absolute({ fromMs, toMs }))}
-          zoomOut={() => goRange(zoomOut(props.state.range, props.results.span))}
+          zoomOut={() => goRange(zoomOut(props.state.range, resolve(props.state.range, serverNow(), zone()) ?? props.results.span))}
           toTable={() => props.go({ tab: 'table', sort: '' })}
           stale={props.busy}
         />

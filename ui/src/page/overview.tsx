@@ -12,7 +12,7 @@ import { note } from '../summary.ts';
 import { now } from '../settings.ts';
 import { Bar } from '../part/bar.tsx';
 import { CommandLine } from '../part/command_line.tsx';
-import { Ago, Empty, Problem, StateMark, Waiting } from '../part/mark.tsx';
+import { Ago, Empty, Problem, Shape, StateMark, Waiting } from '../part/mark.tsx';
 import { ServiceTable } from '../part/service_table.tsx';
 import { SparkLine } from '../part/spark_line.tsx';
 import { roughDuration } from '../plain/duration.ts';
@@ -30,6 +30,7 @@ const POINTS = 180;
 /** The narrowest time axis of a tile. */
 const NARROWEST_S = 30;
 const SERVICES_SHOWN = 12;
+const PORTS_SHOWN = 6;
 
 export function OverviewPage(): JSX.Element {
   const [startedMs, setStartedMs] = createSignal(0);
@@ -50,8 +51,8 @@ export function OverviewPage(): JSX.Element {
         <select class="chip" aria-label="Time range of the charts" onChange={(event) => choose(Number(event.currentTarget.value))}>
           <For each={WINDOWS}>{(one) => <option value={one.s} selected={one.s === windowS()}>{one.text}</option>}</For>
         </select>
-        <Show when={reach().state === 'ok'} fallback={<span class="live wide"><span class="warn" aria-hidden="true">▲</span>stopped</span>}>
-          <span class="live wide"><span class="ok" aria-hidden="true">●</span>live {young() ? '1 s' : '5 s'}</span>
+        <Show when={reach().state === 'ok'} fallback={<span class="live wide"><Shape state="warn" />stopped</span>}>
+          <span class="live wide"><Shape state="ok" />live {young() ? '1 s' : '5 s'}</span>
         </Show>
       </Bar>
       <main id="main" tabindex="-1">
@@ -222,8 +223,8 @@ function TileBox(props: { tile: Tile; fromS: number; toS: number; stepS: number;
       <span class="tile-label">
         <span>{props.tile.title}</span>
         <span class={`tile-note ${tone()}`}>
-          <Show when={tone() !== ''}><span aria-hidden="true">{props.tile.grade === 'crit' ? '■' : '▲'} </span><span class="sr">{GRADE_WORD[props.tile.grade]}, </span></Show>
-          <Show when={late()} fallback={props.tile.note}>{(age) => <>○ {roughDuration(age() * 1000)} old</>}</Show>
+          <Show when={tone() !== ''}><Shape state={props.tile.grade} /> <Show when={props.tile.note !== GRADE_WORD[props.tile.grade]}><span class="sr">{GRADE_WORD[props.tile.grade]}, </span></Show></Show>
+          <Show when={late()} fallback={props.tile.note}>{(age) => <><Shape state="unknown" /> {roughDuration(age() * 1000)} old</>}</Show>
         </span>
       </span>
       <span class="tile-value" classList={{ muted: late() !== null }}>
@@ -239,16 +240,22 @@ function TileBox(props: { tile: Tile; fromS: number; toS: number; stepS: number;
 }
 
 function Ports(props: { page: Overview | undefined }): JSX.Element {
+  const [all, setAll] = createSignal(false);
+  const count = () => props.page?.ports.length ?? 0;
   return (
     <section class="panel" aria-labelledby="ports-title">
-      <div class="head"><h2 id="ports-title">Not watched yet</h2><span class="muted wide">ports that listen and no service claims</span></div>
+      <div class="head">
+        <h2 id="ports-title">Not watched yet</h2><span class="muted wide">ports that listen and no service claims; paste a line to add one</span>
+        <span class="grow" />
+        <Show when={count() > PORTS_SHOWN}><button type="button" class="chip small" aria-expanded={all()} onClick={() => setAll(!all())}>{all() ? 'Show fewer' : `Show all ${count()}`}</button></Show>
+      </div>
       <Show when={props.page} fallback={<Waiting rows={2} />}>
         {(page) => (
-          <Index each={page().ports} fallback={<Empty title="Every listening port belongs to a service" />}>
+          <Index each={all() ? page().ports : page().ports.slice(0, PORTS_SHOWN)} fallback={<Empty title="Every listening port belongs to a service" />}>
             {(port) => (
               <div class="line">
                 <span class="line-what" title={`${port().address}:${port().port}${port().pid === null ? '' : `, process ${port().pid}`}`}>
-                  <b>{port().program ?? 'unknown'}</b> <span class="muted">:{port().port}</span>
+                  <b>{port().program ?? 'unknown'}</b><span class="muted">:{port().port}</span>
                 </span>
                 <CommandLine text={port().line} what={`watch ${port().program ?? 'the program'} on port ${port().port}`} />
               </div>

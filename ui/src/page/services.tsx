@@ -16,6 +16,7 @@ import { exploreHref } from '../plain/explore_state.ts';
 import { counted } from '../plain/number.ts';
 import { quote, seriesText } from '../plain/series.ts';
 import { filterServices, fromRegistry, fromTargets, judge, ordered, serviceOf, type Instance, type State } from '../plain/service.ts';
+import { shortError } from '../plain/target.ts';
 
 const STATES: readonly { state: State; word: string }[] = [{ state: 'crit', word: 'failing' }, { state: 'warn', word: 'warning' }, { state: 'ok', word: 'ok' }, { state: 'unknown', word: 'unknown' }];
 const EVERY_MS = 5000;
@@ -138,7 +139,7 @@ function InstanceRow(props: { instance: Instance }): JSX.Element {
   return (
     <tr>
       <td><StateMark state={props.instance.state} word={props.instance.word} /></td>
-      <td>{props.instance.id}<Show when={props.instance.node !== ''}><div class="muted">{props.instance.node}</div></Show></td>
+      <td class="instance">{props.instance.id}<Show when={props.instance.node !== ''}><div class="muted">{props.instance.node}</div></Show></td>
       <td class="mono">{props.instance.address}</td>
       <td class="wide"><span class="labels"><For each={props.instance.tags}>{(tag) => <span class="label">{tag}</span>}</For></span></td>
       <td class="checks">
@@ -146,7 +147,7 @@ function InstanceRow(props: { instance: Instance }): JSX.Element {
           {(check) => (
             <div class="check">
               <StateMark state={check().state} word={check().name} />
-              <Show when={check().output !== ''}><div class={check().state === 'ok' ? 'muted output' : 'output'}>{check().output.trim()}</div></Show>
+              <Show when={check().output !== ''}><div class={check().state === 'ok' ? 'muted output' : 'output'} title={check().output.trim()}>{check().output.trim()}</div></Show>
             </div>
           )}
         </Index>
@@ -159,7 +160,7 @@ function InstanceRow(props: { instance: Instance }): JSX.Element {
                 <StateMark state={known().health === 'up' ? 'ok' : known().health === 'down' ? 'crit' : 'unknown'} word={known().health} />
               </a>{' '}
               <span class="muted"><Ago at={Date.parse(known().lastScrape)} /> ago</span>
-              <Show when={known().lastError !== ''}><div class="crit output">{known().lastError}</div></Show>
+              <Show when={known().lastError !== ''}><div class="crit output" title={known().lastError}>{shortError(known())}</div></Show>
               <span class="sr">{seriesText(known().labels)}</span>
               <div class="wide"><LabelList labels={known().labels} /></div>
             </>

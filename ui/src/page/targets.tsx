@@ -10,18 +10,19 @@ import { navigate, search } from '../route.ts';
 import { Bar } from '../part/bar.tsx';
 import { Ago, Empty, LabelList, Problem, StateMark, StateToggle, Waiting } from '../part/mark.tsx';
 import { VirtualList } from '../part/virtual_list.tsx';
-import { roughDuration } from '../plain/duration.ts';
+import { parseDuration, roughDuration } from '../plain/duration.ts';
 import { exploreHref } from '../plain/explore_state.ts';
 import { counted } from '../plain/number.ts';
 import { quote, seriesKey, type Labels } from '../plain/series.ts';
 import type { State } from '../plain/service.ts';
-import { countStates, filterTargets, poolsOf, safeHref, type DroppedTarget, type Health, type Target } from '../plain/target.ts';
+import { countStates, filterTargets, poolsOf, safeHref, shortError, type DroppedTarget, type Health, type Target } from '../plain/target.ts';
 
 const HEALTHS: readonly { health: Health; state: State; word: string }[] = [{ health: 'up', state: 'ok', word: 'up' }, { health: 'down', state: 'crit', word: 'down' }, { health: 'unknown', state: 'unknown', word: 'not visited yet' }];
 const EVERY_MS = 5000;
 /** Half a kilobyte a target: a long list is asked for less often. */
 const MANY = 1000;
 const SLOW_MS = 20_000;
+const DROPPED_EVERY_MS = 15_000;
 /** Dropped targets shown at once: discovery may drop tens of thousands. */
 const DROPPED_SHOWN = 500;
 
@@ -57,7 +58,9 @@ export function TargetsPage(): JSX.Element {
   const counts = createMemo(() => countStates(all()));
   const names = createMemo(() => [...new Set(all().map((target) => target.scrapePool))].sort());
   const shown = createMemo(() => filterTargets(all(), { text: text(), states: states(), pool: pool() }));
-  const dropped = () => Object.values(page.data()?.droppedTargetCounts ?? {}).reduce((sum, count) => sum + count, 0);
+  // The server counts them only where it lists them, and the list may be long: a large installation is asked when somebody looks.
+  const asksDropped = createMemo(() => showsDropped() || (page.data() !== undefined && all().length <= MANY));
+  const dropped = createPoll(() => (asksDropped() ? 'dropped' : null), async (_, signal) => (await targets('dropped', signal)).droppedTargets, () => DROPPED_EVERY_MS);
   const rows = useRows(shown);
   const [open, setOpen] = createSignal<ReadonlySet<string>>(new Set());
   const flip = (key: string): void => {
@@ -84,9 +87,9 @@ export function TargetsPage(): JSX.Element {
           </Show>
           <input ref={box} class="search" type="search" aria-label="Filter targets" placeholder="filter by address, label, error" value={text()} onInput={(event) => change({ q: event.currentTarget.value })} />
           <span class="grow" />
-          <button type="button" class="chip" aria-pressed={showsDropped()} onClick={() => change({ show: showsDropped() ? '' : 'dropped' })}><b>{dropped()}</b> dropped by relabelling</button>
+          <button type="button" class="chip" aria-pressed={showsDropped()} onClick={() => change({ show: showsDropped() ? '' : 'dropped' })}><Show when={dropped.data()}>{(list) => <b>{list().length}</b>}</Show> dropped by relabelling</button>
         </div>
-        <Show when={showsDropped()}><Dropped text={text()} pool={pool()} /></Show>
+        <Show when={showsDropped()}><Dropped page={dropped} text={text()} pool={pool()} /></Show>
         <Show when={page.data()} fallback={<div class="panel"><Show when={page.error()} fallback={<Waiting rows={6} />}>{(error) => <Problem error={error()} again={page.again} />}</Show></div>}>
           <Show
             when={rows().length > 0}
@@ -101,7 +104,7 @@ export function TargetsPage(): JSX.Element {
             <div class="panel targets" role="table" aria-label="Targets" aria-rowcount={rows().length + 1}>
               <div role="rowgroup">
                 <div class="target-head" role="row">
-                  <span role="columnheader">State</span><span role="columnheader">Endpoint</span><span role="columnheader" class="wide">Labels</span><span role="columnheader" class="num wide">Every</span><span role="columnheader" class="num">Took</span><span role="columnheader" class="num">Ago</span>
+                  <span role="columnheader">State</span><span role="columnheader">Endpoint</span><span role="columnheader" class="wide">Labels</span><span role="columnheader" class="num">Took</span><span role="columnheader" class="num">Ago</span>
                 </div>
               </div>
               <div role="rowgroup">
@@ -127,7 +130,7 @@ function useRows(shown: () => readonly Target[]): () => Row[] {
     const seen = new Map<string, number>();
     for (const pool of poolsOf(shown())) {
       const intervals = new Set(pool.targets.map((target) => target.scrapeInterval));
-      const every = intervals.size === 1 ? ` · every ${[...intervals][0] ?? ''}` : '';
+      const every = intervals.size === 1 ? ` · every ${people([...intervals][0] ?? '')}` : '';
       const title = `${counted(pool.targets.length, 'target')}${every}`;
       list.push({ kind: 'pool', key: `pool ${pool.name} ${title} ${pool.down}`, name: pool.name, text: () => title, down: () => pool.down });
       for (const target of pool.targets) {
@@ -162,18 +165,18 @@ function TargetRow(props: { target: Target; index: number; open: boolean; flip: 
       </span>
       <span role="cell" class="mono endpoint">
         <Show when={href()} fallback={props.target.scrapeUrl}>{(url) => <a href={url()} rel="noreferrer">{props.target.scrapeUrl}</a>}</Show>
-        <Show when={props.target.lastError !== ''}><span class="crit error">{props.target.lastError}</span></Show>
+        <Show when={props.target.lastError !== ''}><span class="crit error" title={props.target.lastError}>{shortError(props.target)}</span></Show>
       </span>
       <span role="cell" class="wide"><LabelList labels={props.target.labels} /></span>
-      <span role="cell" class="num wide muted">{props.target.scrapeInterval}</span>
       <span role="cell" class="num">{visited() > 0 ? roughDuration(props.target.lastScrapeDuration * 1000).replace(/^0 ms$/, '<1 ms') : '–'}</span>
       <span role="cell" class="num muted"><Show when={visited() > 0} fallback="–"><Ago at={visited()} /></Show></span>
       <Show when={props.open}>
         <div class="details" role="cell">
-          <h3>Labels</h3><LabelList labels={props.target.labels} />
+          <Show when={props.target.lastError !== ''}><p class="crit">{props.target.lastError}</p></Show>
+          <div class="narrow"><h3>Labels</h3><LabelList labels={props.target.labels} /></div>
           <h3>Before relabelling</h3><LabelList labels={props.target.discoveredLabels} />
           <p class="muted">
-            every {props.target.scrapeInterval}, at most {props.target.scrapeTimeout} · <a data-page href={to(exploreHref(`scrape_duration_seconds${selectorOf(props.target.labels)}`))}>how long visits took</a> · <a data-page href={to(exploreHref(`scrape_samples_scraped${selectorOf(props.target.labels)}`))}>samples per visit</a> · <a data-page href={to(exploreHref(`up${selectorOf(props.target.labels)}`))}>up</a>
+            every {people(props.target.scrapeInterval)}, at most {people(props.target.scrapeTimeout)} · <a data-page href={to(exploreHref(`scrape_duration_seconds${selectorOf(props.target.labels)}`))}>how long visits took</a> · <a data-page href={to(exploreHref(`scrape_samples_scraped${selectorOf(props.target.labels)}`))}>samples per visit</a> · <a data-page href={to(exploreHref(`up${selectorOf(props.target.labels)}`))}>up</a>
           </p>
         </div>
       </Show>
@@ -181,14 +184,17 @@ function TargetRow(props: { target: Target; index: number; open: boolean; flip: 
   );
 }
 
+/** `1m30s` → `1 min 30 s`. */
+const people = (duration: string): string => roughDuration(parseDuration(duration) ?? 0);
+
 const selectorOf = (labels: Labels): string => `{job=${quote(labels.job ?? '')}, instance=${quote(labels.instance ?? '')}}`;
 
-function Dropped(props: { text: string; pool: string }): JSX.Element {
-  const page = createPoll(() => 'dropped', async (_, signal) => (await targets('dropped', signal)).droppedTargets, () => 15_000);
+function Dropped(props: { page: Poll<readonly DroppedTarget[]>; text: string; pool: string }): JSX.Element {
   const pool = (target: DroppedTarget): string => target.scrapePool ?? target.discoveredLabels.job ?? '';
+  const serviceName = (target: DroppedTarget): string => target.discoveredLabels.__meta_consul_service ?? '';
   const shown = createMemo(() => {
     const words = props.text.toLowerCase().split(/\s+/).filter((word) => word !== '');
-    return (page.data() ?? []).filter((target) => {
+    return (props.page.data() ?? []).filter((target) => {
       const labels = Object.entries(target.discoveredLabels).map(([name, value]) => `${name}="${value}"`).join(' ').toLowerCase();
       return (props.pool === '' || props.pool === pool(target)) && words.every((word) => labels.includes(word));
     });
@@ -196,9 +202,14 @@ function Dropped(props: { text: string; pool: string }): JSX.Element {
   return (
     <section class="panel" aria-labelledby="dropped-title">
       <div class="head"><h2 id="dropped-title">Dropped</h2><span class="muted">discovered, then left out by relabelling</span></div>
-      <Show when={page.data()} fallback={<Waiting rows={2} />}>
-        <For each={shown().slice(0, DROPPED_SHOWN)} fallback={<Empty title="Relabelling dropped nothing that matches" />}>
-          {(target) => <div class="dropped"><span>{pool(target)}</span><LabelList labels={target.discoveredLabels} without={['job']} /></div>}
+      <Show when={props.page.data()} fallback={<Show when={props.page.error()} fallback={<Waiting rows={2} />}>{(error) => <Problem error={error()} again={props.page.again} />}</Show>}>
+        <For each={shown().slice(0, DROPPED_SHOWN)} fallback={<Empty title={props.page.data()?.length === 0 ? 'Relabelling dropped nothing' : 'Relabelling dropped nothing that matches'} />}>
+          {(target) => (
+            <details class="dropped">
+              <summary data-row><span class="dropped-pool">{pool(target)}</span><span class="mono">{target.discoveredLabels.__address__}</span><span class="muted">{serviceName(target)}</span></summary>
+              <LabelList labels={target.discoveredLabels} />
+            </details>
+          )}
         </For>
         <Show when={shown().length > DROPPED_SHOWN}><p class="more muted">and {counted(shown().length - DROPPED_SHOWN, 'more', 'more')}: narrow the filter to see them</p></Show>
       </Show>

@@ -29,7 +29,7 @@ export function CommandLine(props: { text: string; what: string }): JSX.Element 
   };
   return (
     <>
-      <code class="command" tabindex="0" role="textbox" aria-readonly="true" aria-label={`Command: ${props.what}`}>{props.text}</code>
+      <code class="command" title={props.text} tabindex="0" role="textbox" aria-readonly="true" aria-label={`Command: ${props.what}`}>{props.text}</code>
       <button type="button" class="chip small" onClick={() => void copy()} aria-label={`${said()} the command: ${props.what}`}>
         <span aria-live="polite">{said()}</span>
       </button>

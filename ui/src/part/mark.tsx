@@ -7,32 +7,32 @@ import { labelNames, type Labels } from '../plain/series.ts';
 import type { State } from '../plain/service.ts';
 import { now, zone } from '../settings.ts';
 
-const SHAPE: Record<State, string> = { ok: '●', warn: '▲', crit: '■', unknown: '○' };
+const SHAPES: Record<State, string> = { ok: 'M9 5A4 4 0 1 1 1 5a4 4 0 0 1 8 0Z', warn: 'M5 .8 9.600 9H.4Z', crit: 'M1.200 1.200h7.600v7.600H1.200Z', unknown: 'M8.400 5a3.400 3.400 0 1 1-6.800 0 3.400 3.400 0 0 1 6.800 0Z' };
+
+/** The shape of a state. Drawn, not written: fonts differ in size and height of these signs. */
+export function Shape(props: { state: State }): JSX.Element {
+  return <svg class={`shape ${props.state}`} viewBox="0 0 10 10" aria-hidden="true"><path d={SHAPES[props.state]} /></svg>;
+}
 
 export function StateMark(props: { state: State; word: string }): JSX.Element {
-  return (
-    <span class={`state ${props.state}`}>
-      <i aria-hidden="true">{SHAPE[props.state]}</i>
-      {props.word}
-    </span>
-  );
+  return <span class={`state ${props.state}`}><Shape state={props.state} />{props.word}</span>;
 }
 
 /** A switch of a filter that names a state and counts it. */
 export function StateToggle(props: { state: State; word: string; count: number; on: boolean; toggle: () => void }): JSX.Element {
   return (
     <button type="button" class="chip" aria-pressed={props.on} onClick={props.toggle}>
-      <span class={props.state} aria-hidden="true">{SHAPE[props.state]}</span>
+      <Shape state={props.count === 0 ? 'unknown' : props.state} />
       <b>{props.count}</b> {props.word}
     </button>
   );
 }
 
-/** Labels as selectable text; names in `without` are left out. */
-export function LabelList(props: { labels: Labels; without?: readonly string[] }): JSX.Element {
+/** Labels as selectable text. */
+export function LabelList(props: { labels: Labels }): JSX.Element {
   return (
     <span class="labels">
-      <For each={labelNames(props.labels).filter((name) => props.without?.includes(name) !== true)}>
+      <For each={labelNames(props.labels)}>
         {(name) => <span class="label">{name}=<b>"{props.labels[name]}"</b></span>}
       </For>
     </span>

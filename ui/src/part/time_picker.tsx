@@ -85,10 +85,12 @@ function RangeDialog(props: { range: TimeRange; choose: (range: TimeRange) => vo
         <label>To<input class="search" autocomplete="off" value={to()} onInput={(event) => setTo(event.currentTarget.value)} /></label>
         <button type="submit" class="chip" disabled={ends() === null}>Apply</button>
       </form>
-      <div class="zone" role="group" aria-label="Time zone">
-        <button type="button" class="chip small" aria-pressed={zone() === 'local'} onClick={() => setZone('local')}>local · {zoneName('local', now())}</button>
-        <button type="button" class="chip small" aria-pressed={zone() === 'utc'} onClick={() => setZone('utc')}>UTC</button>
-      </div>
+      <Show when={zoneName('local', now()) !== 'UTC'}>
+        <div class="zone" role="group" aria-label="Time zone">
+          <button type="button" class="chip small" aria-pressed={zone() === 'local'} onClick={() => setZone('local')}>local · {zoneName('local', now())}</button>
+          <button type="button" class="chip small" aria-pressed={zone() === 'utc'} onClick={() => setZone('utc')}>UTC</button>
+        </div>
+      </Show>
     </div>
   );
 }

@@ -64,6 +64,20 @@ export function show(value: number, unit: Unit, digits = 4): Shown {
   }
 }
 
+/**
+ * For a number that stands alone and moves: always as many decimals at the same size, so that it does not jump.
+ * Shares have one decimal, plain numbers two, all else three digits.
+ */
+export function steady(value: number, unit: Unit): Shown {
+  if (!Number.isFinite(value)) return show(value, unit);
+  if (unit === 'ratio') return { text: minus((value * 100).toFixed(1)), unit: '%' };
+  if (unit === 'none' && Math.abs(value) < 100) return { text: minus(value.toFixed(2)), unit: '' };
+  const shown = show(value, unit, 3);
+  const digits = shown.text.replace(/^−?0?\.?/, '').replace('.', '').length;
+  if (value === 0 || digits >= 3) return shown;
+  return { text: `${shown.text}${shown.text.includes('.') ? '' : '.'}${'0'.repeat(3 - digits)}`, unit: shown.unit };
+}
+
 export function format(value: number, unit: Unit, digits = 4): string {
   const shown = show(value, unit, digits);
   return shown.unit === '' ? shown.text : `${shown.text} ${shown.unit}`;

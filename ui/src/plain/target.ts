@@ -66,6 +66,13 @@ export function countStates(targets: readonly Target[]): { up: number; down: num
   return counts;
 }
 
+/** Why a visit failed, without what the row says already: `Get "URL": dial tcp ADDRESS: connect: connection refused` → `connection refused`. */
+export function shortError(target: Pick<Target, 'lastError' | 'scrapeUrl'>): string {
+  const get = `Get "${target.scrapeUrl}": `;
+  const text = target.lastError.startsWith(get) ? target.lastError.slice(get.length) : target.lastError;
+  return text.replace(/^dial tcp \S+: (?:connect: )?(?=\S)/, '');
+}
+
 /** Only web addresses become links: labels are the users' own text. */
 export function safeHref(url: string): string | null {
   return /^https?:\/\//i.test(url) ? url : null;

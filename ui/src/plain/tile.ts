@@ -5,7 +5,7 @@
  * The facts (totals, file systems, boot time) change slowly and are asked on their own.
  */
 
-import { format, show, type Shown } from './number.ts';
+import { format, steady, type Shown } from './number.ts';
 import { quote, type Labels } from './series.ts';
 import type { Line } from './tail.ts';
 
@@ -130,18 +130,23 @@ export function tilesOf(lines: ReadonlyMap<string, Line>, facts: Facts, subject:
   const share = memory !== null && facts.memory !== null ? memory / facts.memory : null;
   const chosen = facts.disks.find((one) => one.mountpoint === subject.mountpoint);
   const cores = facts.cores ?? 1;
-  const value = (number: number | null, unit: Parameters<typeof show>[1], digits = 3): Shown | null => (number === null ? null : show(number, unit, digits));
+  const value = (number: number | null, unit: Parameters<typeof steady>[1]): Shown | null => (number === null ? null : steady(number, unit));
+  /** What is wrong stands where otherwise the context stands. */
+  const note = (at: Grade, calm: string, wrong = GRADE_WORD[at]): string => (at === 'ok' ? calm : wrong);
+  const cpuGrade = grade(cpu, 0.9, 0.98);
+  const loadGrade = grade(load, cores * 2, cores * 4);
+  const stalledGrade = hasPressure ? grade(stalled, 0.2, 0.5) : grade(stalled, 0.9, 0.98);
   return [
-    { id: 'cpu', title: 'CPU busy', note: facts.cores === null ? '' : `of ${facts.cores} ${facts.cores === 1 ? 'core' : 'cores'}`, grade: grade(cpu, 0.9, 0.98), value: value(cpu === null ? null : Math.max(0, cpu), 'ratio'), line: lines.get('cpu') ?? null, second: null, top: 1, query: queries.cpu },
+    { id: 'cpu', title: 'CPU busy', note: note(cpuGrade, facts.cores === null ? '' : `of ${facts.cores} ${facts.cores === 1 ? 'core' : 'cores'}`), grade: cpuGrade, value: value(cpu === null ? null : Math.max(0, cpu), 'ratio'), line: lines.get('cpu') ?? null, second: null, top: 1, query: queries.cpu },
     { id: 'memory', title: 'Memory', note: share === null ? '' : `${format(share, 'ratio', 2)} of ${format(facts.memory ?? 0, 'bytes', 3)}`, grade: grade(share, 0.9, 0.95), value: value(memory, 'bytes'), line: lines.get('memory') ?? null, second: null, top: facts.memory, query: queries.memory },
-    { id: 'load', title: 'Load', note: '1 min', grade: grade(load, cores * 2, cores * 4), value: value(load, 'none'), line: lines.get('load') ?? null, second: null, top: null, query: queries.load },
+    { id: 'load', title: 'Load', note: note(loadGrade, '1 min', `${format((load ?? 0) / cores, 'none', 2)} per core`), grade: loadGrade, value: value(load, 'none'), line: lines.get('load') ?? null, second: null, top: null, query: queries.load },
     { id: 'disk', title: `Disk ${subject.mountpoint}`, note: chosen === undefined ? '' : `${format(chosen.avail, 'bytes', 3)} free`, grade: grade(disk, DISK_WARN, DISK_CRIT), value: value(disk, 'ratio'), line: lines.get('disk') ?? null, second: null, top: 1, query: queries.disk },
     { id: 'network', title: 'Network in', note: transmit === null ? '' : `out ${format(transmit, 'bits/s', 3)}`, grade: 'ok', value: value(receive, 'bits/s'), line: lines.get('receive') ?? null, second: lines.get('transmit') ?? null, top: null, query: queries.receive },
     hasPressure
-      ? { id: 'stalled', title: 'Stalled on IO', note: 'pressure', grade: grade(stalled, 0.2, 0.5), value: value(stalled, 'ratio'), line: lines.get('stalled') ?? null, second: null, top: null, query: queries.stalled }
-      : { id: 'busy', title: 'Disk busy', note: 'share of time', grade: grade(stalled, 0.9, 0.98), value: value(stalled, 'ratio'), line: lines.get('busy') ?? null, second: null, top: null, query: queries.busy },
+      ? { id: 'stalled', title: 'Stalled on IO', note: note(stalledGrade, 'pressure'), grade: stalledGrade, value: value(stalled, 'ratio'), line: lines.get('stalled') ?? null, second: null, top: null, query: queries.stalled }
+      : { id: 'busy', title: 'Disk busy', note: note(stalledGrade, 'share of time'), grade: stalledGrade, value: value(stalled, 'ratio'), line: lines.get('busy') ?? null, second: null, top: null, query: queries.busy },
   ];
 }
 
-/** What a second line says after the shape and the word of a grade. */
+/** A grade in words. */
 export const GRADE_WORD: Record<Grade, string> = { ok: '', warn: 'high', crit: 'very high' };

@@ -22,6 +22,8 @@ export const LAST_HOUR: TimeRange = { from: 'now-1h', to: 'now' };
 
 /** Shortest range that is drawn; below that a zoom does nothing. */
 const SHORTEST_MS = 1000;
+/** Shortest live range of a server that has just begun. */
+const YOUNGEST_MS = 30_000;
 
 const ROUNDINGS: Record<string, (ms: number, zone: Zone) => number> = {
   s: (ms) => Math.floor(ms / 1000) * 1000,
@@ -65,6 +67,12 @@ export function resolve(range: TimeRange, nowMs: number, zone: Zone): Span | nul
 
 export function isLive(range: TimeRange): boolean {
   return range.to.startsWith('now');
+}
+
+/** A live range begins where the data begins, lest a young server show an empty hour; never shorter than {@link YOUNGEST_MS}. */
+export function sinceData(range: TimeRange, span: Span, dataFromMs: number | null): Span {
+  if (dataFromMs === null || range.to !== 'now' || dataFromMs <= span.fromMs) return span;
+  return { fromMs: Math.max(span.fromMs, Math.min(dataFromMs, span.toMs - YOUNGEST_MS)), toMs: span.toMs };
 }
 
 export function absolute(span: Span): TimeRange {
