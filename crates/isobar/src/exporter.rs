@@ -1,21 +1,31 @@
 //! `isobar exporter node`: the node exporter by itself.
 
-use crate::role::{Ending, flag_ending};
+use crate::role::{Ending, flag_ending, version_line};
 use crate::world::{self, LogChoice, VERSION, World};
 use anyhow::{Context, Result};
 use axum::Router;
 use exporters::node::{self, NodeExporter};
 use net::server::{HostPolicy, Listener, Server, ServerConfig};
 
+const HELP: &str = "\
+usage: isobar exporter <exporter> [<flags>]
+
+  node    node_exporter: metrics of this machine
+
+`isobar exporter node --help` lists its flags.
+";
+
 /// Runs the exporter the next word names.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Ending> {
     match arguments.first().map(String::as_str) {
         Some("node") => {}
-        Some("--help" | "-h") | None => {
-            return Err(Ending::Usage("usage: isobar exporter node [<flags>]\n\nExporters: node".to_owned()));
-        }
+        Some("--help" | "-h" | "help") => return Err(Ending::Text(HELP.to_owned())),
+        Some("--version") => return Err(Ending::Text(version_line())),
+        None => return Err(Ending::Usage(format!("isobar exporter: error: an exporter is missing\n\n{HELP}"))),
         Some(other) => {
-            return Err(Ending::Usage(format!("isobar exporter: error: unknown exporter {other:?}; known: node")));
+            return Err(Ending::Usage(format!(
+                "isobar exporter: error: unknown exporter {other:?}, try isobar exporter --help"
+            )));
         }
     }
     let config =
@@ -24,7 +34,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Ending> {
     world::run(log, |world| async move {
         let listeners = bind(&config, "--web.listen-address").await?;
         let serving = world.clone();
-        let routes = routes(&world, config);
+        let exporter = make(&world, config);
+        exporter.log_start();
+        let routes = node::api::routes(exporter, &world.registry);
         world.shutdown.spawn("exporter", async move { serve(&serving, routes, listeners).await });
         world.until_told(async || tracing::info!("nothing to reload: the exporter has no configuration file")).await
     })?;
@@ -46,12 +58,13 @@ pub(crate) async fn bind(config: &node::Config, flag: &'static str) -> Result<Ve
     Ok(listeners)
 }
 
-/// The exporter's routes; logs what a start says.
+fn make(world: &World, config: node::Config) -> NodeExporter {
+    NodeExporter::new(config, world.disk.clone(), world.clock.clone(), Some(world.registry.clone()), VERSION)
+}
+
+/// The routes of an exporter inside another role: which collectors there are is not that role's news.
 pub(crate) fn routes(world: &World, config: node::Config) -> Router {
-    let own = Some(world.registry.clone());
-    let exporter = NodeExporter::new(config, world.disk.clone(), world.clock.clone(), own, VERSION);
-    exporter.log_start();
-    node::api::routes(exporter, &world.registry)
+    node::api::routes(make(world, config), &world.registry)
 }
 
 /// Serves on bound listeners until the stop.

@@ -132,6 +132,7 @@ async fn overview(State(joins): State<Arc<Joins>>) -> Response {
         "server": {
             "version": VERSION,
             "started_ms": joins.started.millis(),
+            "data_from_ms": joins.data_from().map(Timestamp::millis),
             "registry": joins.registry.is_some(),
             "warnings": joins.warnings(),
             "parts": joins.part_list(),
@@ -158,6 +159,13 @@ impl Joins {
     fn warnings(&self) -> Vec<Value> {
         let Some(server) = self.server.get() else { return Vec::new() };
         lock(&server.warnings).iter().map(|text| json!({ "role": "server", "text": text })).collect()
+    }
+
+    /// The store's oldest sample; none while it is empty.
+    fn data_from(&self) -> Option<Timestamp> {
+        let db = &self.server.get()?.db;
+        let blocks = db.block_metas().iter().map(|meta| Timestamp(meta.min_time)).min();
+        blocks.or_else(|| db.head().min_time())
     }
 
     fn part_list(&self) -> Vec<Part> {

@@ -39,6 +39,9 @@ const MOVED: &[(&str, &str)] = &[
     ("/flags", "/"),
 ];
 
+/// Paths below which no person looks.
+const PROGRAMS: &[&str] = &["/api/", "/v1/", "/ui/", "/-/", "/assets/"];
+
 /// Shown where the binary was built without the page.
 const NOTICE: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Isobar</title></head><body>\
 <main><h1>Isobar runs; its page was not built</h1>\
@@ -64,7 +67,23 @@ pub(crate) fn routes(prefix: &str) -> Router {
             }),
         );
     }
-    router.fallback(async |request: Request| serve(request.uri().path(), &request))
+    router.fallback(async move |request: Request| fallback(&index, &request))
+}
+
+/// Another file of the page, or 404: a browser's reader gets the page, which says so; a program gets a line.
+fn fallback(index: &Index, request: &Request) -> Response {
+    let path = request.uri().path();
+    let answer = serve(path, request);
+    let accepted = request.headers().get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let programs = PROGRAMS.iter().any(|below| path.starts_with(below));
+    if answer.status() != StatusCode::NOT_FOUND || programs || !accepted.contains("text/html") {
+        return answer;
+    }
+    let mut page = index.serve(request);
+    if page.status() == StatusCode::OK {
+        *page.status_mut() = StatusCode::NOT_FOUND;
+    }
+    page
 }
 
 /// The HTML: as built, or with the route prefix put into its paths.

@@ -8,7 +8,6 @@ use registry::{Config, Registry};
 use runtime::flags::{self, Flag, Given};
 
 const FLAGS: &[Flag] = &[
-    Flag::switch("version", false, "Show the version."),
     Flag::value("node", "", "Name of this node; must be unique. Default: the host name."),
     Flag::value("datacenter", "dc1", "Datacenter of the agent."),
     Flag::value("data-dir", "consul-data", "Where the catalog is kept."),

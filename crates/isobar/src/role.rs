@@ -45,7 +45,8 @@ pub(crate) fn flag_ending(error: FlagError, name: &str, help: impl FnOnce() -> S
     }
 }
 
-fn version_line() -> String {
+/// What `--version` answers in every role.
+pub(crate) fn version_line() -> String {
     format!("isobar {VERSION} (speaks Prometheus 3.14, Consul 1.22, node_exporter 1.11)\n")
 }
 

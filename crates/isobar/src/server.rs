@@ -317,7 +317,7 @@ fn load(disk: &dyn Disk, source: &Source) -> Result<Loaded> {
     match source {
         Source::File(path) if matches!(disk.exists(path), Ok(false)) => {
             let path = path.display();
-            bail!("no configuration {path}: --config.file names another; `isobar up` needs none")
+            bail!("cannot read configuration {path}: no such file; --config.file names another, `isobar up` needs none")
         }
         Source::File(path) => config::load(disk, path),
         Source::Built(text, None) => config::load_text(disk, Path::new("built-in"), text),

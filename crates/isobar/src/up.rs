@@ -27,7 +27,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 const FLAGS: &[Flag] = &[
-    Flag::switch("version", false, "Show the version."),
     Flag::value("data-dir", "./isobar-data", "Where everything is kept."),
     Flag::value("config", "", "A prometheus.yml whose jobs are added to the built-in one. SIGHUP reads it again."),
     Flag::switch("print-config", false, "Print the server's built-in configuration and end."),
@@ -207,9 +206,8 @@ async fn start(world: &World, given: &Given, mut options: Options) -> Result<()>
     });
     register_own(world, &registry_address, exporter_address.port(), running.address.port()).await?;
     tracing::info!(
-        registry = registry_address,
         data = %data.display(),
-        "Isobar is up: open http://{}/ (everything listens on loopback unless --web.listen-address, --registry.listen-address or --exporter.listen-address say otherwise)",
+        "Isobar is up: open http://{}/",
         reachable(&running.address.to_string())
     );
     world.until_told(async || running.reload_logged().await).await?;

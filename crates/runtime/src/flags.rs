@@ -194,7 +194,9 @@ fn find<'t, 'a>(table: &'t [Flag], arg: &'a str) -> Result<(&'t Flag, bool, Opti
         None => (long, None),
     };
     if let Some(flag) = table.iter().find(|flag| flag.name == name) {
-        return Ok((flag, true, value));
+        // a table may list it, for `--help` and `status/flags`
+        let asks_version = name == "version" && flag.kind == FlagKind::Switch && value.is_none();
+        return if asks_version { Err(FlagError::Version) } else { Ok((flag, true, value)) };
     }
     let negated = name
         .strip_prefix("no-")
@@ -345,6 +347,8 @@ mod tests {
         }
         assert_eq!(parse(TABLE, ["--version", "--foo"]), Err(FlagError::Version));
         assert_eq!(parse(TABLE, ["-h"]), Err(FlagError::Help));
+        let own = [Flag::switch("version", false, "Listed by the table itself.")];
+        assert_eq!(parse(&own, ["--version", "--foo"]), Err(FlagError::Version));
     }
 
     #[test]

@@ -155,7 +155,7 @@ impl Diskstats {
     pub(crate) fn new(files: &Files, roots: &Roots, filter: Filter) -> Self {
         let has_udev = files.disk().metadata(&roots.udev_data).is_ok_and(|metadata| metadata.is_dir());
         if !has_udev {
-            tracing::info!(path = %roots.udev_data.display(), "no udev data: disks are shown without udev's properties");
+            tracing::debug!(path = %roots.udev_data.display(), "no udev data: disks are shown without udev's properties");
         }
         Diskstats {
             files: files.clone(),
