@@ -68,10 +68,16 @@ pub fn list_blocks(disk: &dyn Disk, data_dir: &Path) -> Result<Vec<(Ulid, PathBu
 /// The disk's.
 pub fn remove_leftovers(disk: &dyn Disk, data_dir: &Path) -> Result<Vec<PathBuf>, BlockError> {
     let mut removed = Vec::new();
+    let mut synced = false;
     for entry in disk.list(data_dir)? {
         let stem = [CREATING, DELETING, LEGACY_TEMPORARY].iter().find_map(|suffix| entry.name.strip_suffix(suffix));
         if stem.is_some_and(|stem| Ulid::from_string(stem).is_ok()) {
             let path = data_dir.join(&entry.name);
+            if !synced {
+                // else a power loss might bring the old name back, with half of what it named
+                disk.sync_dir(data_dir)?;
+                synced = true;
+            }
             disk.remove_dir_all(&path)?;
             removed.push(path);
         }

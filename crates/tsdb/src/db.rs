@@ -38,6 +38,7 @@ use parking_lot::{Condvar, Mutex};
 use runtime::cancel::{Cancel, Reason};
 use runtime::clock::Clock;
 use runtime::disk::{DiskLock, SharedDisk};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -120,7 +121,7 @@ struct Shared {
     flusher: Arc<Flusher>,
     instruments: Instruments,
     cancel: Cancel,
-    tick: Mutex<Ulids>,
+    tick: Mutex<Upkeep>,
     waiting: Mutex<bool>,
     wake: Condvar,
     wal_bytes: AtomicU64,
@@ -184,6 +185,35 @@ impl Drop for Db {
 impl std::fmt::Debug for Db {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Db").field("dir", &self.shared.dir).finish_non_exhaustive()
+    }
+}
+
+/// What one round of maintenance leaves for the next.
+struct Upkeep {
+    ulids: Ulids,
+    /// Blocks whose writing failed, and whose files may be there still.
+    unfinished: Vec<Ulid>,
+    /// A block was cut, and the log could not be shortened after it.
+    log_is_long: bool,
+    left_alone: LeftAlone,
+}
+
+impl Upkeep {
+    fn new(seed: u64, left_alone: LeftAlone) -> Self {
+        Upkeep { ulids: Ulids::new(seed), unfinished: Vec::new(), log_is_long: false, left_alone }
+    }
+}
+
+/// Directories named like blocks that can not be read, with the reason, so that each is complained about once.
+#[derive(Default)]
+struct LeftAlone(BTreeMap<PathBuf, String>);
+
+impl LeftAlone {
+    fn say(&mut self, path: &Path, reason: String) {
+        if self.0.get(path) != Some(&reason) {
+            tracing::error!(error = reason, "a directory that is named like a block is left alone");
+            self.0.insert(path.to_owned(), reason);
+        }
     }
 }
 

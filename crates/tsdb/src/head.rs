@@ -54,7 +54,7 @@ use series::{CutRules, SeriesRow};
 use slab::Slab;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use storage::{CommitError, SeriesRef};
 
 /// What is in memory; clones share it.
@@ -84,7 +84,8 @@ struct Inner {
     flusher: Arc<Flusher>,
     instruments: Instruments,
     refusing: RwLock<Option<Arc<str>>>,
-    full: AtomicBool,
+    /// Why the last commit could not be logged, when the next one may.
+    unavailable: RwLock<Option<Arc<str>>>,
     chunks: AtomicU64,
 }
 
@@ -116,7 +117,7 @@ struct Appenders {
 pub enum Health {
     /// Takes samples.
     Good,
-    /// The disk is full: each commit tries again, and succeeds once there is room.
+    /// The disk is full (or no log segment can be begun): each commit tries again, and succeeds once there is room.
     Full(Arc<str>),
     /// The log failed, or the store is closing: no samples are taken any more, queries are answered.
     Refusing(Arc<str>),
@@ -144,7 +145,7 @@ impl Head {
             flusher,
             instruments,
             refusing: RwLock::new(None),
-            full: AtomicBool::new(false),
+            unavailable: RwLock::new(None),
             chunks: AtomicU64::new(0),
         }))
     }
@@ -159,10 +160,10 @@ impl Head {
         if let Some(reason) = self.0.flusher.failed().or_else(|| self.0.refusing.read().clone()) {
             return Health::Refusing(reason);
         }
-        if self.0.full.load(Ordering::Relaxed) {
-            return Health::Full(Arc::from("no space left on device"));
+        match self.0.unavailable.read().clone() {
+            Some(reason) => Health::Full(reason),
+            None => Health::Good,
         }
-        Health::Good
     }
 
     /// How many series there are.

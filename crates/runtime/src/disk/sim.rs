@@ -7,7 +7,8 @@
 //!  inode (dir)    live / durable names, and a list of changes since the last `sync_dir`; a power loss keeps a prefix
 //! ```
 //!
-//! Calls that change something are counted ([`SimDisk::calls`]). [`SimDisk::fail_call`] makes the n-th of them fail,
+//! Calls that change something are counted ([`SimDisk::calls`]), and so are those that read ([`SimDisk::reads`],
+//! [`SimDisk::fail_read`]). [`SimDisk::fail_call`] makes the n-th of the former fail,
 //! [`SimDisk::halt_at`] lets the n-th and everything after it fail: the process is dead from there on. What the next
 //! process finds is decided by [`SimDisk::power_loss`], or by nothing at all: `kill -9` keeps what was written.
 //!
@@ -56,6 +57,16 @@ impl SimDisk {
     /// Makes the call number `n` (0 is the first ever made) fail once.
     pub fn fail_call(&self, n: u64, fault: Fault) {
         self.state.lock().fault = Some((n, fault));
+    }
+
+    /// How many calls that only read were made so far.
+    pub fn reads(&self) -> u64 {
+        self.state.lock().reads
+    }
+
+    /// Makes the reading call number `n` (0 is the first ever made) fail once with an I/O error.
+    pub fn fail_read(&self, n: u64) {
+        self.state.lock().read_fault = Some(n);
     }
 
     /// Makes call number `n` and every later one fail, reads too: the process can do nothing any more.
@@ -108,7 +119,7 @@ impl Disk for SimDisk {
         let inode = match (state.find(path), mode) {
             (Ok(_), OpenMode::CreateNew) => return Err(failed(io::ErrorKind::AlreadyExists.into())),
             (Ok(inode), OpenMode::Read | OpenMode::Write | OpenMode::WriteOrCreate) => {
-                state.alive().map_err(failed)?;
+                state.look().map_err(failed)?;
                 inode
             }
             (Ok(inode), OpenMode::Create) => {
@@ -138,7 +149,7 @@ impl Disk for SimDisk {
         into.clear();
         let mut state = self.state.lock();
         let failed = |e| DiskError::new(DiskOp::Open, path, e);
-        state.alive().map_err(failed)?;
+        state.look().map_err(failed)?;
         let inode = state.find(path).map_err(failed)?;
         match state.file_mut(inode) {
             Some(file) => into.extend_from_slice(&file.live),
@@ -160,7 +171,7 @@ impl Disk for SimDisk {
     fn metadata(&self, path: &Path) -> Result<Metadata, DiskError> {
         let failed = |e| DiskError::new(DiskOp::Stat, path, e);
         let mut state = self.state.lock();
-        state.alive().map_err(failed)?;
+        state.look().map_err(failed)?;
         let inode = state.find(path).map_err(failed)?;
         let (kind, len) = match state.file_mut(inode) {
             Some(file) => (FileKind::File, file.live.len() as u64),
@@ -174,9 +185,9 @@ impl Disk for SimDisk {
     }
 
     fn list(&self, path: &Path) -> Result<Vec<DirEntry>, DiskError> {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         let failed = |e| DiskError::new(DiskOp::List, path, e);
-        state.alive().map_err(failed)?;
+        state.look().map_err(failed)?;
         state.list(path).map_err(failed)
     }
 
@@ -233,8 +244,8 @@ impl Disk for SimDisk {
     }
 
     fn filesystem(&self, path: &Path) -> Result<FilesystemStat, DiskError> {
-        let state = self.state.lock();
-        state.alive().map_err(|e| DiskError::new(DiskOp::Filesystem, path, e))?;
+        let mut state = self.state.lock();
+        state.look().map_err(|e| DiskError::new(DiskOp::Filesystem, path, e))?;
         let blocks = state.capacity.unwrap_or(1 << 40) / 4096;
         let free = blocks.saturating_sub(state.used() / 4096);
         Ok(FilesystemStat {
@@ -312,7 +323,7 @@ impl DiskFile for SimFile {
 
     fn read_at(&self, into: &mut [u8], offset: u64) -> Result<usize, DiskError> {
         let mut state = self.state.lock();
-        state.alive().map_err(|e| DiskError::new(DiskOp::Read, &self.path, e))?;
+        state.look().map_err(|e| DiskError::new(DiskOp::Read, &self.path, e))?;
         let live = state.file_mut(self.inode).map(|f| &f.live[..]).unwrap_or_default();
         let from = live.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default();
         let read = from.len().min(into.len());
@@ -362,7 +373,7 @@ impl DiskFile for SimFile {
 
     fn len(&self) -> Result<u64, DiskError> {
         let mut state = self.state.lock();
-        state.alive().map_err(|e| DiskError::new(DiskOp::Stat, &self.path, e))?;
+        state.look().map_err(|e| DiskError::new(DiskOp::Stat, &self.path, e))?;
         Ok(state.file_mut(self.inode).map_or(0, |f| f.live.len() as u64))
     }
 }

@@ -6,7 +6,6 @@
 //! A crash at any point leaves either no block or the whole block; what is left of an attempt ends in [`super::CREATING`] and is
 //! removed by [`super::remove_leftovers`].
 
-use super::CREATING;
 use super::error::BlockError;
 use super::file_writer::FileWriter;
 use super::index::writer::HELD_MAX;
@@ -14,6 +13,7 @@ use super::index::{ChunkMeta, INDEX_FILE, IndexWriter, Symbols};
 use super::meta::{BlockMeta, BlockStats, META_FILE};
 use super::segment::{CHUNKS_DIR, SEGMENT_SIZE, SegmentWriter};
 use super::tombstones::{TOMBSTONES_FILE, Tombstones};
+use super::{CREATING, delete_block};
 use model::Labels;
 use runtime::disk::SharedDisk;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ impl Default for BlockWriterOptions {
 }
 
 /// A block being written. Dropped without [`BlockWriter::publish`] it leaves a directory that counts for nothing;
-/// [`BlockWriter::abandon`] removes it at once.
+/// [`BlockWriter::abandon`] removes it at once, and so does a `publish` that fails.
 pub struct BlockWriter {
     disk: SharedDisk,
     data_dir: PathBuf,
@@ -65,9 +65,10 @@ impl BlockWriter {
         if disk.exists(&dir)? {
             disk.remove_dir_all(&dir)?;
         }
-        disk.create_dir_all(&dir)?;
-        let segments = SegmentWriter::create(disk.clone(), dir.join(CHUNKS_DIR), options.segment_size)?;
-        let index = IndexWriter::create(&**disk, &dir.join(INDEX_FILE), symbols, options.postings_held_max)?;
+        let made = Self::begin(disk, &dir, symbols, options);
+        let (segments, index) = made.inspect_err(|_| {
+            let _ = disk.remove_dir_all(&dir); // the first error is the one to tell
+        })?;
         Ok(BlockWriter {
             disk: disk.clone(),
             data_dir: data_dir.to_owned(),
@@ -79,6 +80,18 @@ impl BlockWriter {
             references: Vec::new(),
             metas: Vec::new(),
         })
+    }
+
+    fn begin(
+        disk: &SharedDisk,
+        dir: &Path,
+        symbols: Symbols,
+        options: BlockWriterOptions,
+    ) -> Result<(SegmentWriter, IndexWriter), BlockError> {
+        disk.create_dir_all(dir)?;
+        let segments = SegmentWriter::create(disk.clone(), dir.join(CHUNKS_DIR), options.segment_size)?;
+        let index = IndexWriter::create(&**disk, &dir.join(INDEX_FILE), symbols, options.postings_held_max)?;
+        Ok((segments, index))
     }
 
     /// Writes the next series. Its chunks ascend in time; a series without chunks is left out.
@@ -120,7 +133,8 @@ impl BlockWriter {
     /// filled in. A block without samples is not made: `None`.
     ///
     /// # Errors
-    /// The disk's. After an error the block is not there, or (when syncing the parent failed) may be there.
+    /// The disk's. What was written is removed then, as far as the disk lets us; so is a block whose name could not be made
+    /// durable, because nobody may let go of samples for it.
     pub fn publish(self, mut meta: BlockMeta) -> Result<Option<(BlockMeta, PathBuf)>, BlockError> {
         if self.stats.num_samples == 0 {
             self.abandon()?;
@@ -128,6 +142,22 @@ impl BlockWriter {
         }
         meta.ulid = self.ulid;
         meta.stats = self.stats;
+        let (disk, data_dir, dir) = (self.disk.clone(), self.data_dir.clone(), self.dir.clone());
+        let published = data_dir.join(self.ulid.to_string());
+        let written = self.write_out(&meta).and_then(|()| Ok(disk.rename(&dir, &published)?));
+        if let Err(error) = written {
+            let _ = disk.remove_dir_all(&dir); // the first error is the one to tell
+            return Err(error);
+        }
+        if let Err(error) = disk.sync_dir(&data_dir) {
+            let _ = delete_block(&*disk, &published);
+            return Err(error.into());
+        }
+        Ok(Some((meta, published)))
+    }
+
+    /// Writes what is still to be written and makes the whole directory durable.
+    fn write_out(self, meta: &BlockMeta) -> Result<(), BlockError> {
         self.segments.finish()?;
         self.index.finish()?;
         for (name, content) in [(TOMBSTONES_FILE, Tombstones::default().encode()), (META_FILE, meta.encode())] {
@@ -135,11 +165,7 @@ impl BlockWriter {
             file.write(&content)?;
             file.finish()?;
         }
-        self.disk.sync_dir(&self.dir)?;
-        let published = self.data_dir.join(self.ulid.to_string());
-        self.disk.rename(&self.dir, &published)?;
-        self.disk.sync_dir(&self.data_dir)?;
-        Ok(Some((meta, published)))
+        Ok(self.disk.sync_dir(&self.dir)?)
     }
 
     /// Removes what was written.

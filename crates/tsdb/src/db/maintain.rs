@@ -7,14 +7,14 @@
 
 use super::open::WAL_DIR;
 use super::retention::{Aged, sorted, too_much, too_old};
-use super::{Db, Shared, Ulids, format, load};
-use crate::block::{Block, BlockError, BlockMeta, delete_block, list_blocks, write_block};
+use super::{Db, LeftAlone, Shared, Upkeep, format, load};
+use crate::block::{Block, BlockError, BlockMeta, CREATING, DELETING, delete_block, list_blocks, write_block};
 use crate::compact::{block_ranges, compact, plan, superseded};
 use crate::head::block_range_end;
+use crate::wal::WalError;
 use crate::wal::checkpoint::checkpoint;
-use crate::wal::segment::{checkpoint_path, list};
+use crate::wal::segment::{checkpoint_path, list, segment_path};
 use crate::wal::writer::WalOptions;
-use crate::wal::{WalError, segment};
 use model::{TimeRange, Timestamp};
 use runtime::disk::DiskError;
 use runtime::instrument::Registry;
@@ -104,8 +104,8 @@ impl Shared {
     }
 
     fn round(&self) -> Result<(), MaintainError> {
-        let mut ulids = self.tick.lock();
-        let done = self.steps(&mut ulids);
+        let mut upkeep = self.tick.lock();
+        let done = self.steps(&mut upkeep);
         if let Err(error) = &done
             && !matches!(error, MaintainError::Block(BlockError::Cancelled))
         {
@@ -115,56 +115,80 @@ impl Shared {
         done
     }
 
-    fn steps(&self, ulids: &mut Ulids) -> Result<(), MaintainError> {
+    fn steps(&self, upkeep: &mut Upkeep) -> Result<(), MaintainError> {
         self.instruments.compactions_triggered.inc();
-        self.look_after_log()?;
-        self.reload()?;
-        let compacted = self.cut_and_merge(ulids);
-        self.remove_old()?;
-        self.wal_bytes.store(self.log_bytes()?, Ordering::Relaxed);
-        compacted
+        self.look_after_log();
+        self.remove_unfinished(&mut upkeep.unfinished)?;
+        self.reload(&mut upkeep.left_alone)?;
+        let compacted = self.cut_and_merge(upkeep);
+        let removed = self.remove_old();
+        let measured = self.log_bytes().map(|bytes| self.wal_bytes.store(bytes, Ordering::Relaxed));
+        compacted.and(removed).and(measured)
     }
 
-    /// A log whose files were removed goes on taking writes, into files without a name: what it acknowledged would be gone at
+    /// A log whose file was removed goes on taking writes, into a file without a name: what it acknowledged would be gone at
     /// the next start. It is poisoned instead.
-    fn look_after_log(&self) -> Result<(), MaintainError> {
-        let dir = self.dir.join(WAL_DIR);
-        let had_some = self.wal_bytes.load(Ordering::Relaxed) > 0;
-        if had_some && list(&*self.disk, &dir)?.segments.is_empty() {
-            let reason = format!("the write-ahead log {} was removed by somebody; start again", dir.display());
-            if self.flusher.failed().is_none() {
-                tracing::error!(reason, "samples are refused from now on");
-            }
+    fn look_after_log(&self) {
+        let Some(current) = self.head.wal_segment() else { return };
+        let path = segment_path(&self.dir.join(WAL_DIR), current);
+        // a segment is removed by us only when a later one is written to
+        if self.flusher.failed().is_none() && matches!(self.disk.exists(&path), Ok(false)) {
+            let reason = format!("the write-ahead log {} was removed by somebody; start again", path.display());
+            tracing::error!(reason, "samples are refused from now on");
             self.flusher.poison(&reason);
         }
+    }
+
+    /// Removes what blocks left that could not be written or removed whole. Unfinished blocks of others (promtool writes them
+    /// into a directory in use) stay.
+    fn remove_unfinished(&self, unfinished: &mut Vec<Ulid>) -> Result<(), MaintainError> {
+        let mut left = Vec::new();
+        for entry in self.disk.list(&self.dir)? {
+            let stem = |suffix| entry.name.strip_suffix(suffix).and_then(|stem| Ulid::from_string(stem).ok());
+            if stem(DELETING).is_some() || stem(CREATING).is_some_and(|ulid| unfinished.contains(&ulid)) {
+                left.push(self.dir.join(&entry.name));
+            }
+        }
+        if !left.is_empty() {
+            // else a power loss might bring a block's own name back, with half of the block
+            self.disk.sync_dir(&self.dir)?;
+        }
+        for path in left {
+            self.disk.remove_dir_all(&path)?;
+        }
+        unfinished.clear();
         Ok(())
     }
 
-    fn cut_and_merge(&self, ulids: &mut Ulids) -> Result<(), MaintainError> {
+    fn cut_and_merge(&self, upkeep: &mut Upkeep) -> Result<(), MaintainError> {
         let mut cut = false;
         while self.head.is_compactable() && !self.cancel.is_cancelled() {
-            self.cut_block(ulids)?;
+            self.cut_block(upkeep)?;
             cut = true;
+            upkeep.log_is_long = true;
         }
-        if cut {
-            self.shorten_log()?;
+        if upkeep.log_is_long {
+            self.shorten_log(cut)?;
+            upkeep.log_is_long = false;
         }
-        while !self.head.is_compactable() && self.merge_blocks(ulids)? {}
+        while !self.head.is_compactable() && self.merge_blocks(upkeep)? {}
         Ok(())
     }
 
     /// Writes the head's oldest range as a block, then lets the head forget it.
-    fn cut_block(&self, ulids: &mut Ulids) -> Result<(), MaintainError> {
+    fn cut_block(&self, upkeep: &mut Upkeep) -> Result<(), MaintainError> {
         let Some(min) = self.head.min_time() else { return Ok(()) };
         let end = block_range_end(min.0, self.options.min_block.0);
         let range = TimeRange::new(min, Timestamp(end));
         let begun = self.clock.instant();
         let chunks = self.head.chunks_within(range);
-        let meta = BlockMeta::of_head(ulids.next(&self.clock), range);
+        let ulid = upkeep.ulids.next(&self.clock);
+        let meta = BlockMeta::of_head(ulid, range);
         let symbols = chunks.symbols()?;
         let series =
             chunks.map(|series| if self.cancel.is_cancelled() { Err(BlockError::Cancelled) } else { Ok(series) });
-        let written = write_block(&self.disk, &self.dir, meta, symbols, series)?;
+        let written =
+            write_block(&self.disk, &self.dir, meta, symbols, series).inspect_err(|_| upkeep.unfinished.push(ulid))?;
         if let Some((meta, path)) = &written {
             self.publish(Block::open(&*self.disk, path)?, &BTreeSet::new());
             tracing::info!(
@@ -183,14 +207,16 @@ impl Shared {
         Ok(())
     }
 
-    /// Replaces the older two thirds of the log by a checkpoint.
-    fn shorten_log(&self) -> Result<(), MaintainError> {
+    /// Replaces the older two thirds of the log by a checkpoint. `cut`: a new segment is begun first; a second attempt does
+    /// not, or a log that can not be shortened would gain a segment a minute.
+    fn shorten_log(&self, cut: bool) -> Result<(), MaintainError> {
         let begun = self.clock.instant();
         let dir = self.dir.join(WAL_DIR);
-        let current = self.head.cut_log()?;
+        let current = if cut { Some(self.head.cut_log()?) } else { self.head.wal_segment() };
+        let Some(current) = current else { return Ok(()) };
         let listing = list(&*self.disk, &dir)?;
-        let Some(first) = listing.segments.first().copied() else { return Ok(()) };
-        let last = first + (current - 1).saturating_sub(first) * 2 / 3;
+        let Some(first) = listing.replayed().next() else { return Ok(()) };
+        let last = first + current.saturating_sub(1).saturating_sub(first) * 2 / 3;
         if last <= first {
             return Ok(());
         }
@@ -210,7 +236,7 @@ impl Shared {
     }
 
     /// Merges one set of blocks; false when there is nothing to merge.
-    fn merge_blocks(&self, ulids: &mut Ulids) -> Result<bool, MaintainError> {
+    fn merge_blocks(&self, upkeep: &mut Upkeep) -> Result<bool, MaintainError> {
         let ranges = block_ranges(self.options.min_block, self.options.max_block);
         let blocks = self.blocks.load_full();
         let planned = plan(blocks.iter().map(Block::meta), &ranges, self.options.overlapping_compaction);
@@ -220,7 +246,9 @@ impl Shared {
         let begun = self.clock.instant();
         let gone: BTreeSet<Ulid> = planned.into_iter().collect();
         let parents: Vec<Block> = blocks.iter().filter(|block| gone.contains(&block.meta().ulid)).cloned().collect();
-        let merged = compact(&self.disk, &self.dir, ulids.next(&self.clock), &parents, &self.cancel)?;
+        let ulid = upkeep.ulids.next(&self.clock);
+        let merged = compact(&self.disk, &self.dir, ulid, &parents, &self.cancel)
+            .inspect_err(|_| upkeep.unfinished.push(ulid))?;
         if let Some((meta, path)) = &merged {
             self.publish(Block::open(&*self.disk, path)?, &gone);
             tracing::info!(block = %meta.ulid, parents = parents.len(), level = meta.compaction.level, "blocks merged");
@@ -262,8 +290,8 @@ impl Shared {
 
     /// Takes in blocks that somebody put into the directory, lets go of those that were taken away, removes those that others
     /// replace.
-    fn reload(&self) -> Result<(), MaintainError> {
-        let reread = self.reread();
+    fn reload(&self, left_alone: &mut LeftAlone) -> Result<(), MaintainError> {
+        let reread = self.reread(left_alone);
         self.instruments.reloads.inc();
         if reread.is_err() {
             self.instruments.reload_failures.inc();
@@ -271,13 +299,14 @@ impl Shared {
         reread
     }
 
-    fn reread(&self) -> Result<(), MaintainError> {
+    fn reread(&self, left_alone: &mut LeftAlone) -> Result<(), MaintainError> {
         let known = self.blocks.load_full();
+        left_alone.0.retain(|path, _| self.disk.exists(path).unwrap_or(true));
         let mut blocks = Vec::new();
         for (ulid, path) in list_blocks(&*self.disk, &self.dir)? {
             match known.iter().find(|block| block.meta().ulid == ulid || block.dir() == path) {
                 Some(block) => blocks.push(block.clone()),
-                None => blocks.extend(self.adopt(&path)),
+                None => blocks.extend(self.adopt(&path, left_alone)),
             }
         }
         let replaced = superseded(blocks.iter().map(Block::meta).collect::<Vec<_>>());
@@ -291,16 +320,16 @@ impl Shared {
     }
 
     /// Opens a block that appeared; one that cannot be read is named and left alone.
-    fn adopt(&self, path: &Path) -> Option<Block> {
+    fn adopt(&self, path: &Path, left_alone: &mut LeftAlone) -> Option<Block> {
         let opened = Block::open(&*self.disk, path).map_err(|error| error.to_string());
         let checked = opened.and_then(|block| {
             format::check_block(&self.dir, &block).map_err(|error| error.to_string())?;
             Ok(block)
         });
         checked
-            .inspect_err(|error| {
+            .map_err(|error| {
                 self.instruments.reload_failures.inc();
-                tracing::error!(%error, "a block directory is left alone");
+                left_alone.say(path, error);
             })
             .ok()
     }
@@ -323,12 +352,12 @@ impl Shared {
         let listing = list(&*self.disk, &dir)?;
         let mut bytes = 0;
         for number in &listing.segments {
-            bytes += self.disk.metadata(&segment::segment_path(&dir, *number)).map_or(0, |file| file.len);
+            bytes += self.disk.metadata(&segment_path(&dir, *number)).map_or(0, |file| file.len);
         }
         for number in &listing.checkpoints {
             let inner = checkpoint_path(&dir, *number);
             for segment in list(&*self.disk, &inner)?.segments {
-                bytes += self.disk.metadata(&segment::segment_path(&inner, segment)).map_or(0, |file| file.len);
+                bytes += self.disk.metadata(&segment_path(&inner, segment)).map_or(0, |file| file.len);
             }
         }
         Ok(bytes)

@@ -1,6 +1,6 @@
 //! Opening a data directory: everything that can refuse comes before anything that changes a byte.
 
-use super::{Db, DbOptions, Shared, Ulids, format, random_seed};
+use super::{Db, DbOptions, LeftAlone, Shared, Upkeep, format, random_seed};
 use crate::block::{Block, BlockError, list_blocks, remove_leftovers};
 use crate::compact::superseded;
 use crate::head::{Head, HeadOptions, RefsExhausted, ReplayStats};
@@ -117,6 +117,7 @@ struct Opening {
     wal_options: WalOptions,
     ours: bool,
     blocks: Vec<Block>,
+    left_alone: LeftAlone,
     head: Head,
     flusher: Arc<Flusher>,
     instruments: Instruments,
@@ -128,6 +129,7 @@ struct Opening {
 /// What an open directory consists of.
 struct Parts {
     blocks: Vec<Block>,
+    left_alone: LeftAlone,
     head: Head,
     flusher: Arc<Flusher>,
     instruments: Instruments,
@@ -144,7 +146,8 @@ impl Opening {
     ) -> Result<Self, OpenError> {
         let ours = format::is_ours(&**disk, dir)?;
         format::check_files(&**disk, dir)?;
-        let blocks = load_blocks(&**disk, dir)?;
+        let mut left_alone = LeftAlone::default();
+        let blocks = load_blocks(&**disk, dir, &mut left_alone)?;
         if !ours {
             for block in &blocks {
                 format::check_block(dir, block)?;
@@ -164,6 +167,7 @@ impl Opening {
             wal_options: WalOptions { segment_bytes: options.wal_segment_bytes, compress: options.wal_compression },
             ours,
             blocks,
+            left_alone,
             head,
             flusher,
             instruments,
@@ -223,6 +227,7 @@ impl Opening {
         self.head.start_logging(wal);
         Ok(Parts {
             blocks: self.blocks,
+            left_alone: self.left_alone,
             head: self.head,
             flusher: self.flusher,
             instruments: self.instruments,
@@ -258,7 +263,11 @@ impl Opening {
                 }
                 let path = dir.join(&entry.name);
                 match entry.kind {
-                    FileKind::Dir => self.disk.remove_dir_all(&path)?,
+                    FileKind::Dir => {
+                        // else a power loss might bring a finished name back, with half of what it named
+                        self.disk.sync_dir(dir)?;
+                        self.disk.remove_dir_all(&path)?;
+                    }
                     _ => self.disk.remove_file(&path)?,
                 }
                 tracing::info!(path = %path.display(), "removed what an earlier run left unfinished");
@@ -289,7 +298,7 @@ impl Parts {
             flusher: self.flusher,
             instruments: self.instruments,
             cancel: Cancel::new(),
-            tick: Mutex::new(Ulids::new(self.seed)),
+            tick: Mutex::new(Upkeep::new(self.seed, self.left_alone)),
             waiting: Mutex::new(false),
             wake: Condvar::new(),
             wal_bytes: AtomicU64::new(0),
@@ -300,14 +309,12 @@ impl Parts {
 
 /// Opens every block that is one and that no other replaces. What is no block is named and left alone, as in the original;
 /// a damaged block is an error.
-fn load_blocks(disk: &dyn Disk, dir: &Path) -> Result<Vec<Block>, OpenError> {
+fn load_blocks(disk: &dyn Disk, dir: &Path, left_alone: &mut LeftAlone) -> Result<Vec<Block>, OpenError> {
     let mut blocks = Vec::new();
     for (_, path) in list_blocks(disk, dir)? {
         match Block::open(disk, &path) {
             Ok(block) => blocks.push(block),
-            Err(error @ BlockError::Meta { .. }) => {
-                tracing::error!(%error, "a directory that is named like a block is left alone");
-            }
+            Err(error @ BlockError::Meta { .. }) => left_alone.say(&path, error.to_string()),
             Err(error) => return Err(error.into()),
         }
     }
@@ -328,6 +335,10 @@ fn check_gap(dir: &Path, listing: &Listing) -> Result<(), WalError> {
 
 fn tell(stats: &ReplayStats) {
     tracing::info!(samples = stats.samples, passed_over = stats.passed_over, "write-ahead log replayed");
+    if stats.skipped_records > 0 {
+        let records = stats.skipped_records;
+        tracing::warn!(records, "the log holds records of a kind that nobody writes: passed over");
+    }
     if stats.unknown > 0 {
         tracing::warn!(samples = stats.unknown, "the log holds samples of series that it does not define: passed over");
     }

@@ -85,7 +85,7 @@ pub(super) fn by_step(db: &Db) -> BTreeMap<i64, BTreeMap<String, f64>> {
     steps
 }
 
-fn names(disk: &SimDisk, dir: &str) -> Vec<String> {
+pub(super) fn names(disk: &SimDisk, dir: &str) -> Vec<String> {
     disk.list(Path::new(dir)).expect("there").into_iter().map(|entry| entry.name).collect()
 }
 

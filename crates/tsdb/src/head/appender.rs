@@ -9,7 +9,6 @@ use crate::head::Health;
 use hashbrown::HashMap;
 use model::{Labels, Timestamp};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use storage::{
     Abilities, Ability, Append, AppendError, Appender, CommitError, Committed, Durability, Row, SeriesRef, Tenant,
 };
@@ -141,13 +140,22 @@ impl Appender for HeadAppender {
 
     fn commit(self: Box<Self>, durability: Durability) -> Result<Committed, CommitError> {
         let committed = Commit::run(&self.head, &self.staging, durability);
-        let full = matches!(&committed, Err(CommitError::Unavailable(_))) && self.head.refusing.read().is_none();
-        if self.head.full.load(Ordering::Relaxed) != full {
-            self.head.full.store(full, Ordering::Relaxed);
-            match &committed {
-                Err(error) => tracing::warn!(%error, "samples are refused until there is room on the disk again"),
-                Ok(_) => tracing::info!("there is room on the disk again, samples are taken"),
+        let reason = match &committed {
+            Err(CommitError::Unavailable(reason)) if self.head.refusing.read().is_none() => Some(reason.clone()),
+            _ => None,
+        };
+        let before = self.head.unavailable.read().clone();
+        if before != reason {
+            match (&before, &reason) {
+                (None, Some(reason)) => {
+                    tracing::warn!(error = %reason, "samples are refused until the log can be written again")
+                }
+                (Some(_), None) if committed.is_ok() => {
+                    tracing::info!("the log can be written again, samples are taken")
+                }
+                _ => {}
             }
+            *self.head.unavailable.write() = reason;
         }
         if committed.is_err() {
             self.head.instruments.wal_writes_failed.inc();

@@ -8,6 +8,7 @@ use runtime::clock::Clock;
 use runtime::disk::{Disk, SharedDisk, SimDisk};
 use runtime::instrument::Registry;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use storage::{
     Append, AppendError, CommitError, Committed, Durability, LaneKey, Piece, QueryContext, Row, Select, Selection,
     Tenant, collect,

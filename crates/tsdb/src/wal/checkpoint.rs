@@ -33,28 +33,50 @@ pub fn checkpoint(
     keep: &dyn Fn(u64) -> bool,
     oldest: i64,
 ) -> Result<(), WalError> {
-    let listing = list(disk, dir)?;
+    if let Some(covered) = list(disk, dir)?.checkpoint().filter(|covered| *covered >= last) {
+        // an earlier attempt got as far as the removing
+        return remove_covered(disk, dir, covered);
+    }
     let finished = checkpoint_path(dir, last);
     let temporary = finished.with_extension(format!("{last:08}.tmp"));
-    remove_if_there(disk, &temporary)?;
-    disk.create_dir_all(&temporary)?;
-    let mut writer = CheckpointWriter::new(disk, &temporary, options)?;
-    let mut filter = Filter { keep, oldest, ..Filter::default_over(keep) };
+    remove_unfinished(disk, &temporary)?;
+    let written = write(disk, dir, last, &temporary, options, &mut Filter::new(keep, oldest));
+    let renamed = written.and_then(|()| Ok(disk.rename(&temporary, &finished)?));
+    if renamed.is_err() {
+        let _ = disk.remove_dir_all(&temporary); // the first error is the one to tell
+    }
+    renamed?;
+    if let Err(error) = disk.sync_dir(dir) {
+        // a name that may not last: the sources stay, and the next attempt begins anew
+        let _ = disk.rename(&finished, &temporary).map(|()| remove_unfinished(disk, &temporary));
+        return Err(error.into());
+    }
+    remove_covered(disk, dir, last)
+}
+
+/// Writes what is kept of everything up to segment `last` into the directory `temporary`, and makes it durable.
+fn write(
+    disk: &dyn Disk,
+    dir: &Path,
+    last: u64,
+    temporary: &Path,
+    options: WalOptions,
+    filter: &mut Filter<'_>,
+) -> Result<(), WalError> {
+    let listing = list(disk, dir)?;
+    disk.create_dir_all(temporary)?;
+    let mut writer = CheckpointWriter::new(disk, temporary, options)?;
     if let Some(number) = listing.checkpoint().filter(|number| *number < last) {
         let covered = checkpoint_path(dir, number);
         for segment in list(disk, &covered)?.segments {
-            copy(disk, &segment_path(&covered, segment), &mut filter, &mut writer)?;
+            copy(disk, &segment_path(&covered, segment), filter, &mut writer)?;
         }
     }
     for segment in listing.replayed().filter(|segment| *segment <= last) {
-        copy(disk, &segment_path(dir, segment), &mut filter, &mut writer)?;
+        copy(disk, &segment_path(dir, segment), filter, &mut writer)?;
     }
     writer.finish()?;
-    disk.sync_dir(&temporary)?;
-    remove_if_there(disk, &finished)?;
-    disk.rename(&temporary, &finished)?;
-    disk.sync_dir(dir)?;
-    remove_covered(disk, dir, last)
+    Ok(disk.sync_dir(temporary)?)
 }
 
 /// Removes the segments and older checkpoints that checkpoint `last` covers.
@@ -74,8 +96,11 @@ pub fn remove_covered(disk: &dyn Disk, dir: &Path, last: u64) -> Result<(), WalE
     Ok(())
 }
 
-fn remove_if_there(disk: &dyn Disk, path: &Path) -> Result<(), WalError> {
+/// Removes an unfinished checkpoint. Its name is made durable first: else a power loss might bring back the name of a finished
+/// one, with half of what it held.
+fn remove_unfinished(disk: &dyn Disk, path: &Path) -> Result<(), WalError> {
     if disk.exists(path)? {
+        disk.sync_dir(runtime::disk::parent_of(path))?;
         disk.remove_dir_all(path)?;
     }
     Ok(())
@@ -115,15 +140,8 @@ struct Filter<'a> {
 }
 
 impl<'a> Filter<'a> {
-    fn default_over(keep: &'a dyn Fn(u64) -> bool) -> Self {
-        Filter {
-            keep,
-            oldest: i64::MIN,
-            series: Vec::new(),
-            samples: Vec::new(),
-            tombstones: Vec::new(),
-            out: Vec::new(),
-        }
+    fn new(keep: &'a dyn Fn(u64) -> bool, oldest: i64) -> Self {
+        Filter { keep, oldest, series: Vec::new(), samples: Vec::new(), tombstones: Vec::new(), out: Vec::new() }
     }
 
     /// What to write in place of `record`.

@@ -48,6 +48,8 @@ pub(super) struct State {
     pending: Vec<Change>,
     pub(super) calls: u64,
     pub(super) fault: Option<(u64, Fault)>,
+    pub(super) reads: u64,
+    pub(super) read_fault: Option<u64>,
     pub(super) halt_at: Option<u64>,
     pub(super) capacity: Option<u64>,
     pub(super) locked: HashSet<Inode>,
@@ -62,6 +64,8 @@ impl Default for State {
             pending: Vec::new(),
             calls: 0,
             fault: None,
+            reads: 0,
+            read_fault: None,
             halt_at: None,
             capacity: None,
             locked: HashSet::new(),
@@ -78,6 +82,20 @@ impl State {
     /// An error once the process is "dead".
     pub(super) fn alive(&self) -> io::Result<()> {
         if self.halted() { Err(io::Error::other("the simulated process has ended")) } else { Ok(()) }
+    }
+
+    /// Counts a reading call; an error when it must fail.
+    pub(super) fn look(&mut self) -> io::Result<()> {
+        let number = self.reads;
+        self.reads += 1;
+        self.alive()?;
+        match self.read_fault {
+            Some(n) if n == number => {
+                self.read_fault = None;
+                Err(io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Counts a changing call; says whether and how it must fail.
@@ -100,6 +118,7 @@ impl State {
 
     pub(super) fn restart(&mut self) {
         self.fault = None;
+        self.read_fault = None;
         self.halt_at = None;
         self.locked.clear();
         self.life += 1;
