@@ -5,13 +5,15 @@ import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import type { Page } from 'playwright-core';
-import { SHAPES, Stage } from './stage.ts';
+import { SHAPES, Stage, startFresh } from './stage.ts';
 
 const FIRST_SCREEN_BYTES = 90_000;
 /** 300 ms on idle cores; tests share theirs. */
 const FIRST_PAINT_MS = Number(process.env.ISOBAR_FCP_MS ?? 900);
 
 let stage: Stage;
+/** The binary, started for one test alone over an empty folder. */
+const FRESH = { binary: process.env.ISOBAR_BINARY ?? '', start: () => startFresh(FRESH.binary) };
 before(async () => {
   stage = await Stage.open();
 });
@@ -46,6 +48,24 @@ describe('a first visit', () => {
     assert.match(page.url(), /\/explore\?q=up/);
     assert.deepEqual(complaints, []);
     await context.close();
+  });
+
+  it('draws a graph right after the first start', { skip: FRESH.binary === '' ? 'ISOBAR_BINARY names no binary' : false }, async () => {
+    const fresh = await FRESH.start();
+    try {
+      const { context, page, complaints } = await stage.visitor();
+      const answered = Date.now();
+      await page.goto(`${fresh.url}/explore?q=up`);
+      await page.locator('.chart canvas').waitFor({ timeout: 10_000 });
+      const drawn = Date.now() - answered;
+      assert.ok((await page.locator('.legend [role=row]').count()) > 1, 'the legend lists series');
+      assert.match((await page.locator('.summary').textContent()) ?? '', /data since \d\d:\d\d:\d\d · step 1 s/);
+      console.log(`Explore's first graph ${drawn} ms after the first answer`);
+      assert.deepEqual(complaints.filter((one) => !one.startsWith('foreign request')), []);
+      await context.close();
+    } finally {
+      await fresh.stop();
+    }
   });
 
   it('holds at least three points in every tile that has data', async () => {

@@ -1,7 +1,10 @@
 /** A browser and a server for the tests: the one `ISOBAR_URL` names, or `dev/server.mjs` over invented data. */
 
 import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
 
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
@@ -25,6 +28,27 @@ function freePort(): Promise<number> {
       server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
     });
   });
+}
+
+/** `isobar up` over an empty folder, from the moment it answers. */
+export async function startFresh(binary: string): Promise<{ url: string; stop: () => Promise<void> }> {
+  const folder = await mkdtemp(join(tmpdir(), 'isobar-browser-'));
+  const [web, registry, exporter] = [await freePort(), await freePort(), await freePort()];
+  const url = `http://127.0.0.1:${web}`;
+  const child = spawn(binary, ['up', `--data-dir=${folder}/data`, `--web.listen-address=127.0.0.1:${web}`, `--registry.listen-address=127.0.0.1:${registry}`, `--exporter.listen-address=127.0.0.1:${exporter}`], { stdio: 'ignore' });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  const stop = async (): Promise<void> => {
+    child.kill('SIGKILL');
+    await ended;
+    await rm(folder, { recursive: true, force: true });
+  };
+  for (let attempt = 0; attempt < 200; attempt += 1) {
+    const answer = await fetch(`${url}/-/ready`).catch(() => null);
+    if (answer?.ok === true) return { url, stop };
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  await stop();
+  throw new Error(`${binary} up does not answer`);
 }
 
 export class Stage {

@@ -1,12 +1,12 @@
 //! `make test`: set-up, checks, every test, and a count of what was skipped and why.
 //!
-//! Rust tests that lack something print `SKIP name: reason` and pass; those lines are counted here, apart from the passed
-//! ones, and the last line says `N passed, N failed, N skipped`.
+//! Tests that lack something print `SKIP name: reason` and pass; those lines are counted apart from the passed ones, and the
+//! last line says `N passed, N failed, N skipped`.
 
-use crate::{check, machine, page, step};
+use crate::{check, machine, page, rust_tests, step};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -60,48 +60,12 @@ fn find_outside_data() {
 }
 
 fn rust(count: &mut Count) -> Result<()> {
-    // no doc tests: examples live in tests, and starting rustdoc fifteen times costs half a minute
-    let tests = ["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"];
-    // builds the binary too, which integration tests and the browser start; `cargo build --package isobar` would choose other
-    // features for shared dependencies and build them a second time
-    let mut build = step::cargo(&tests);
-    build.arg("--no-run");
-    step::run("build", build)?;
-    let mut command = step::cargo(&tests);
-    command.args(["--", "--show-output"]);
-    command.env("ISOBAR_BINARY", step::target().join("debug/isobar"));
-    let success = stream("tests", command, count)?;
-    if !success && count.failed == 0 {
-        count.failed += 1;
-        count.broken.push("cargo test failed before its tests ran".to_owned());
-    }
+    let outcome = rust_tests::run(&step::target().join("debug/isobar"))?;
+    count.passed += outcome.passed;
+    count.failed += outcome.failed;
+    count.skipped.extend(outcome.skipped);
+    count.broken.extend(outcome.broken);
     Ok(())
-}
-
-fn stream(title: &str, mut command: Command, count: &mut Count) -> Result<bool> {
-    eprintln!("── {title}");
-    let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {title}"))?;
-    let output = child.stdout.take().context("no output")?;
-    for line in BufReader::new(output).lines() {
-        let line = line?;
-        if let Some(rest) = line.strip_prefix("test result: ") {
-            count.passed += number_before(rest, " passed");
-            count.failed += number_before(rest, " failed");
-        } else if line.starts_with("SKIP ") {
-            count.skipped.insert(line.clone());
-        } else if line.starts_with("test ") && line.ends_with("FAILED") {
-            count.broken.push(line.clone());
-        }
-        if !line.ends_with("... ok") && !line.is_empty() {
-            println!("{line}");
-        }
-    }
-    Ok(child.wait()?.success())
-}
-
-fn number_before(text: &str, word: &str) -> u64 {
-    let Some(at) = text.find(word) else { return 0 };
-    text[..at].rsplit(|c: char| !c.is_ascii_digit()).next().and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
 fn page_tests(count: &mut Count, fast: bool) -> Result<()> {
@@ -146,7 +110,7 @@ fn browser() -> Result<()> {
         .stderr(log_file(&folder)?)
         .spawn()
         .with_context(|| format!("cannot start {}", binary.display()))?;
-    if let Err(error) = wait_for_samples(ports[0]) {
+    if let Err(error) = wait_until_ready(ports[0]) {
         let _ = server.kill();
         let _ = server.wait();
         return Err(error);
@@ -159,23 +123,20 @@ fn browser() -> Result<()> {
     outcome
 }
 
-/// Waits until the server has scraped itself twelve times: Explore's first graph has a step of five seconds, and what the page
-/// shows from then on does not depend on how fast this machine starts a debug build.
-fn wait_for_samples(port: u16) -> Result<()> {
-    let request = format!(
-        "GET /api/v1/query?query=min(count_over_time(up%5B1m%5D))%3E%3D12 HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n"
-    );
+/// Waits until the server answers: what a person would do before opening the page.
+fn wait_until_ready(port: u16) -> Result<()> {
+    let request = format!("GET /-/ready HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n");
     for _ in 0..300 {
         let mut answer = String::new();
         let asked = TcpStream::connect(("127.0.0.1", port))
             .and_then(|mut stream| stream.write_all(request.as_bytes()).map(|()| stream))
             .and_then(|mut stream| stream.read_to_string(&mut answer));
-        if asked.is_ok() && answer.contains("\"value\"") {
+        if asked.is_ok() && answer.split_whitespace().nth(1) == Some("200") {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(200));
     }
-    bail!("isobar up has no samples after a minute; its log is below the target folder, browser-test/isobar.log")
+    bail!("isobar up is not ready after a minute; its log is below the target folder, browser-test/isobar.log")
 }
 
 fn log_file(folder: &Path) -> Result<Stdio> {

@@ -12,6 +12,7 @@ import { nearest } from '../plain/match.ts';
 import { selectorsOf, selectorText, shortestWindow, type Selector } from '../plain/no_data.ts';
 import { absolute, LAST_HOUR, type Span, type TimeRange } from '../plain/time_range.ts';
 import { metricNames, query, seriesOf, targets, vector } from '../prometheus.ts';
+import { serverNow } from '../server.ts';
 import { zone } from '../settings.ts';
 import { Empty } from '../part/mark.tsx';
 
@@ -24,6 +25,9 @@ interface Reason {
 
 /** How far back the last sample is looked for. */
 const LOOK_BACK_MS = 30 * 86_400_000;
+
+/** A range that ended this long ago ends now. */
+const JUST_NOW_MS = 60_000;
 
 async function seriesCount(selector: string, span: Span): Promise<number> {
   const [one] = await vector(`count(count_over_time(${selector}[${formatDuration(Math.max(1000, Math.round(span.toMs - span.fromMs)))}]))`, undefined, span.toMs / 1000);
@@ -60,6 +64,7 @@ async function whyOf(selector: Selector, expr: string, span: Span): Promise<Reas
       return { ...blank, title: `${text} has no samples in this range`, text: `The last ones are from about ${formatInstant(Math.round(seen / 1000) * 1000, zone())}, ${roughDuration(span.toMs - seen)} before its end.`, range: absolute({ fromMs: seen - half, toMs: seen + half }) };
     }
     const [later] = await vector(`count(${text})`).catch(() => []);
+    if (later && serverNow() - span.toMs < JUST_NOW_MS) return { ...blank, title: `${text} is younger than a step`, text: 'Its first samples came after the last point of the graph.', exprs: [{ label: 'run again', expr }] };
     if (later) return { ...blank, title: `${text} has no samples in this range`, text: 'There are samples now.', range: LAST_HOUR };
     const exists = (await seriesOf(text).catch(() => [])).length > 0;
     return { ...blank, title: `${text} has no samples in this range`, text: exists ? 'Series of that name exist outside it.' : 'Nor in the 30 days before.' };

@@ -121,7 +121,9 @@ export function ExplorePage(props: { search: string }): JSX.Element {
     const ms = Math.max(0, ...known.outcomes.map((outcome) => outcome.ms));
     const took = `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
     if (known.tab === 'table') return `at the end of the range · ${took}`;
-    const begun = known.span.fromMs === dataFromMs() ? `data since ${formatClock(known.span.fromMs, zone())} · ` : '';
+    const since = dataFromMs();
+    const wanted = resolve(state().range, known.span.toMs, zone());
+    const begun = since !== null && wanted !== null && state().range.to === 'now' && since > wanted.fromMs ? `data since ${formatClock(since, zone())} · ` : '';
     return `${counted(entries().length, 'series', 'series')} · ${begun}step ${roughDuration(known.stepS * 1000)} · ${took}`;
   };
 
