@@ -90,6 +90,7 @@ impl<'a> Evaluator<'a> {
             Node::Call(call) => self.call(call, grid),
             Node::Aggregate(aggregate) => Ok(Evaluated::Vector(self.aggregate(aggregate, grid)?)),
             Node::Binary(binary) => self.binary(binary, grid),
+            Node::Plus(inner) => self.value(inner, grid),
             Node::Negate(inner) => Ok(match self.value(inner, grid)? {
                 Evaluated::Scalar(scalar) => {
                     Evaluated::Scalar(scalar.zip(&Scalar::Constant(0.0), grid.len, |value, _| -value))
@@ -214,6 +215,10 @@ impl<'a> Evaluator<'a> {
             start = start.saturating_add(step);
         }
         let inner_grid = Grid::new(start, last, step);
+        // so many steps of one series would be refused; looking at each of them takes as long when there is none
+        if inner_grid.len > self.samples.max() {
+            return Err(QueryError::TooManySamples);
+        }
         if grid.len == 0 || inner_grid.len == 0 {
             return Ok((Vec::new(), inner_grid));
         }

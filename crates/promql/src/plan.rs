@@ -38,8 +38,10 @@ pub(crate) enum Node {
     Call(CallNode),
     Aggregate(Box<AggregateNode>),
     Binary(Box<BinaryNode>),
-    /// `-x`; `+x` is `x`.
+    /// `-x`
     Negate(Box<Node>),
+    /// `+x`: the value of `x`, but no selector any more where a function asks for one.
+    Plus(Box<Node>),
     /// The same at every step.
     Invariant(Box<Node>),
 }
@@ -119,7 +121,7 @@ pub(crate) struct Frame {
 /// # Errors
 /// A duration expression without a usable value, in Prometheus' words.
 pub(crate) fn plan(expr: &Expr, frame: Frame) -> Result<Node, String> {
-    let planned = Planner { frame }.node(expr)?;
+    let planned = Planner { frame, in_parameter: false }.node(expr)?;
     Ok(if planned.wrap { Node::Invariant(Box::new(planned.node)) } else { planned.node })
 }
 
@@ -139,6 +141,8 @@ impl Planned {
 
 struct Planner {
     frame: Frame,
+    /// Inside an aggregation's parameter, which upstream does not prepare: `@ start()` and `@ end()` have no effect there.
+    in_parameter: bool,
 }
 
 impl Planner {
@@ -150,7 +154,8 @@ impl Planner {
             Expr::Paren(e) => self.node(&e.expr),
             Expr::Unary(e) => {
                 let inner = self.node(&e.expr)?;
-                let node = if e.negative { Node::Negate(Box::new(inner.node)) } else { inner.node };
+                let sign = if e.negative { Node::Negate } else { Node::Plus };
+                let node = sign(Box::new(inner.node));
                 Ok(Planned { node, ..inner })
             }
             Expr::Vector(e) => {
@@ -196,11 +201,12 @@ impl Planner {
     }
 
     fn at(&self, at: Option<At>) -> Option<Timestamp> {
-        at.map(|at| match at {
-            At::Time(at) => at,
-            At::Start => self.frame.start,
-            At::End => self.frame.end,
-        })
+        match at? {
+            At::Time(at) => Some(at),
+            At::Start | At::End if self.in_parameter => None,
+            At::Start => Some(self.frame.start),
+            At::End => Some(self.frame.end),
+        }
     }
 
     fn selector(&self, e: &VectorSelector) -> Result<Selector, String> {
@@ -228,7 +234,8 @@ impl Planner {
 
     fn aggregate(&self, e: &Aggregate) -> Result<Planned, String> {
         let inner = self.node(e.expr.unparenthesized())?;
-        let param = e.param.as_ref().map(|param| self.node(param.unparenthesized())).transpose()?;
+        let parameter = Planner { in_parameter: true, ..*self };
+        let param = e.param.as_ref().map(|param| parameter.node(param.unparenthesized())).transpose()?;
         let mut grouping = e.grouping.clone();
         grouping.sort();
         let node = AggregateNode {
@@ -317,6 +324,7 @@ mod tests {
             Node::Aggregate(e) => format!("{}({})", e.op.as_str(), shape(&e.inner)),
             Node::Binary(e) => format!("({} {} {})", shape(&e.lhs), e.op.as_str(), shape(&e.rhs)),
             Node::Negate(e) => format!("-{}", shape(e)),
+            Node::Plus(e) => format!("+{}", shape(e)),
             Node::Invariant(e) => format!("!{}", shape(e)),
         }
     }
@@ -333,5 +341,6 @@ mod tests {
         check("timestamp(abs(a @ 5))", "timestamp(!abs(v))");
         check("sum_over_time((a @ 5)[1m:10s])", "sum_over_time(s(!v))");
         check("rate(a[step()*2]) + range()", "(rate(m30000) + 60)");
+        check("timestamp(+a @ 5)", "timestamp(!+v)");
     }
 }

@@ -5,6 +5,9 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use runtime::cancel::Reason;
 use storage::SelectError;
 
+/// Longest text of an error, in bytes.
+const TEXT_MAX: usize = 8192;
+
 /// The API's kinds of errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -81,7 +84,18 @@ impl ApiError {
         }
     }
 
-    pub(crate) fn into_response(self) -> Response<Body> {
+    /// Parts of a query are echoed, and a query may have megabytes.
+    fn shorten(&mut self) {
+        if self.text.len() > TEXT_MAX {
+            let end = self.text.floor_char_boundary(TEXT_MAX);
+            let more = self.text.len() - end;
+            self.text.truncate(end);
+            self.text.push_str(&format!("… ({more} more bytes)"));
+        }
+    }
+
+    pub(crate) fn into_response(mut self) -> Response<Body> {
+        self.shorten();
         let mut body = Vec::with_capacity(self.text.len() + 64);
         body.extend_from_slice(b"{\"status\":\"error\",\"errorType\":\"");
         body.extend_from_slice(self.kind.name().as_bytes());
@@ -97,4 +111,19 @@ pub(crate) fn json_response(status: StatusCode, body: Body) -> Response<Body> {
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        for (text, end) in [("é".repeat(4096), "é"), ("é".repeat(5000), "é… (1808 more bytes)")] {
+            let mut error = ApiError::bad_data(text);
+            error.shorten();
+            assert!(error.text.ends_with(end), "{}", error.text);
+            assert!(error.text.len() <= TEXT_MAX + end.len());
+        }
+    }
 }

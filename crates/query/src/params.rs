@@ -105,13 +105,10 @@ pub(crate) fn range(params: &Params) -> Result<TimeRange, ApiError> {
 
 /// Every `match[]`. The error is the bare text: the endpoints wrap it differently.
 pub(crate) fn matcher_sets(params: &Params) -> Result<Vec<Vec<Matcher>>, String> {
-    let mut sets = Vec::new();
-    for text in params.all("match[]") {
-        let matchers = promql::syntax::parse_selector(text).map_err(|e| e.to_string())?;
-        if matchers.iter().all(Matcher::matches_empty) {
-            return Err("match[] must contain at least one non-empty matcher".to_owned());
-        }
-        sets.push(matchers);
+    let parsed = params.all("match[]").map(|text| promql::syntax::parse_selector(text).map_err(|e| e.to_string()));
+    let sets: Vec<Vec<Matcher>> = parsed.collect::<Result<_, String>>()?;
+    if sets.iter().any(|matchers| matchers.iter().all(Matcher::matches_empty)) {
+        return Err("match[] must contain at least one non-empty matcher".to_owned());
     }
     Ok(sets)
 }

@@ -3,7 +3,7 @@
 //! Groups are found once per series; then each series is added, step by step, to its group's row of accumulators. Series
 //! are added in their order, so that the same data give the same bits.
 
-use super::column::{Column, Grid, Scalar, Series};
+use super::column::{Column, Grid, Scalar, Series, span};
 use super::kahan::{Mean, Sum};
 use super::quantile::quantile_of;
 use super::{Evaluated, Evaluation, Evaluator};
@@ -135,7 +135,7 @@ impl Evaluator<'_> {
                 if e.op == AggregateOp::Quantile {
                     self.note_quantile(e, &param, grid);
                 }
-                self.grouped(e, &param, &input, grid)?
+                self.grouped(e, &param, &input)?
             }
         };
         let count = result.iter().map(|series| series.column.count()).sum();
@@ -157,29 +157,31 @@ impl Evaluator<'_> {
         }
     }
 
-    fn grouped(&mut self, e: &AggregateNode, param: &Scalar, input: &[Series], grid: Grid) -> Evaluation<Vec<Series>> {
+    fn grouped(&mut self, e: &AggregateNode, param: &Scalar, input: &[Series]) -> Evaluation<Vec<Series>> {
         let groups = Groups::of(input, &e.grouping, e.without);
         let mut members: Vec<Vec<usize>> = vec![Vec::new(); groups.labels.len()];
         for (series, group) in groups.of_series.iter().enumerate() {
             members[*group].push(series);
         }
         let mut result = Vec::with_capacity(members.len());
-        let mut cells = vec![Cell::Empty; grid.len];
+        let mut cells = Vec::new();
         for (labels, members) in groups.labels.into_iter().zip(members) {
             self.context.check()?;
+            let span = span(members.iter().map(|member| &input[*member].column));
+            cells.clear();
+            cells.resize(span.len(), Cell::Empty);
             let mut drop_name = false;
             for member in members {
                 drop_name |= input[member].drop_name;
                 for (step, value) in input[member].column.iter() {
-                    cells[step].add(e.op, value);
+                    cells[step - span.start].add(e.op, value);
                 }
             }
             let mut column = Column::default();
-            for (step, cell) in cells.iter_mut().enumerate() {
+            for (step, cell) in span.zip(&mut cells) {
                 if let Some(value) = cell.total(e.op, param.at(step)) {
                     column.push(step, value);
                 }
-                *cell = Cell::Empty;
             }
             if !column.is_empty() {
                 result.push(Series { labels, drop_name, column });
@@ -207,7 +209,9 @@ impl Evaluator<'_> {
         let input = self.vector(&e.inner, grid)?;
         let gathered = super::call::present_at_end(&input);
         let mut known: hashbrown::HashMap<Labels, usize, foldhash::fast::RandomState> = hashbrown::HashMap::default();
-        let mut rows: Vec<(Labels, Vec<f64>)> = Vec::new();
+        let mut rows: Vec<Labels> = Vec::new();
+        // one per sample: its row, its step
+        let mut seen: Vec<(usize, usize)> = Vec::new();
         for series in &input {
             self.context.check()?;
             let mut last: Option<(u64, usize)> = None;
@@ -219,22 +223,30 @@ impl Evaluator<'_> {
                         labels.set(&label, &model::go_text::format_float(value));
                         let labels = group_labels(&labels.build(), &grouping, e.without);
                         *known.entry(labels).or_insert_with_key(|labels| {
-                            rows.push((labels.clone(), vec![0.0; grid.len]));
+                            rows.push(labels.clone());
                             rows.len() - 1
                         })
                     }
                 };
                 last = Some((value.to_bits(), row));
-                rows[row].1[step] += 1.0;
+                seen.push((row, step));
             }
-            self.samples.touch(rows.len().saturating_mul(grid.len))?;
         }
-        let series = rows.into_iter().map(|(labels, counts)| {
+        seen.sort_unstable();
+        let mut seen = seen.chunk_by(|a, b| a == b).peekable();
+        let mut series = Vec::with_capacity(rows.len());
+        for (row, labels) in rows.into_iter().enumerate() {
             let mut column = Column::default();
-            counts.iter().enumerate().filter(|(_, count)| **count > 0.0).for_each(|(step, c)| column.push(step, *c));
-            Series { labels, drop_name: false, column }
-        });
-        match self.ended(series.collect(), held, gathered, grid)? {
+            while let Some(equal) = seen.next_if(|equal| equal[0].0 == row) {
+                let step = equal[0].1;
+                if !column.steps().is_empty() {
+                    self.samples.leave_gaps(step - column.steps().end)?;
+                }
+                column.push(step, equal.len() as f64);
+            }
+            series.push(Series { labels, drop_name: false, column });
+        }
+        match self.ended(series, held, gathered, grid)? {
             Evaluated::Vector(series) => Ok(series),
             Evaluated::Scalar(_) => Ok(Vec::new()),
         }

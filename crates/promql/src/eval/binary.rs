@@ -4,7 +4,7 @@
 //! everything else (several series there, fill values) goes step by step and finds the same errors as the original.
 
 use super::call::present_at_end;
-use super::column::{Column, Grid, Scalar, Series};
+use super::column::{Column, Grid, Scalar, Series, StepSet, span};
 use super::matching::{MatchGroup, match_groups, signature};
 use super::{Evaluated, Evaluation, Evaluator, remove_metadata};
 use crate::annotation::Annotation;
@@ -72,8 +72,7 @@ impl Evaluator<'_> {
             _ => {
                 let (left, right) = (self.vector(&e.lhs, grid)?, self.vector(&e.rhs, grid)?);
                 let gathered = present_at_end(&left) + present_at_end(&right);
-                let result =
-                    if e.op.is_set() { set(e, left, right, grid) } else { self.vectors(e, left, right, grid)? };
+                let result = if e.op.is_set() { set(e, left, right) } else { self.vectors(e, left, right)? };
                 self.ended(result, held, gathered, grid)
             }
         }
@@ -115,17 +114,11 @@ impl Evaluator<'_> {
         self.ended(series, held, gathered, grid)
     }
 
-    fn vectors(
-        &mut self,
-        e: &BinaryNode,
-        left: Vec<Series>,
-        right: Vec<Series>,
-        grid: Grid,
-    ) -> Evaluation<Vec<Series>> {
+    fn vectors(&mut self, e: &BinaryNode, left: Vec<Series>, right: Vec<Series>) -> Evaluation<Vec<Series>> {
         let swapped = e.matching.card == Cardinality::OneToMany;
         let (many, one) = if swapped { (right, left) } else { (left, right) };
         let groups = match_groups(&many, &one, &e.matching);
-        let meeting = Meeting { e, many: &many, one: &one, swapped, delayed: self.delayed_names(), grid };
+        let meeting = Meeting { e, many: &many, one: &one, swapped, delayed: self.delayed_names() };
         meeting.check_one_side(&groups)?;
         if is_trim(e.op) {
             if groups.iter().any(|group| meeting.meets(group)) {
@@ -174,19 +167,11 @@ struct Meeting<'a> {
     /// `one` stands left.
     swapped: bool,
     delayed: bool,
-    grid: Grid,
 }
 
 impl Meeting<'_> {
     fn is_one_to_one(&self) -> bool {
         self.e.matching.card == Cardinality::OneToOne
-    }
-
-    /// Which steps have any series at all: where a side is empty nothing is matched and nothing is wrong.
-    fn any_present(&self, series: &[Series]) -> Vec<bool> {
-        let mut any = vec![false; self.grid.len];
-        series.iter().flat_map(|series| series.column.iter()).for_each(|(step, _)| any[step] = true);
-        any
     }
 
     /// Two series of one group on the "one" side at the same step are an error.
@@ -195,20 +180,25 @@ impl Meeting<'_> {
             return Ok(());
         }
         let filled = self.e.matching.fill_left.is_some() || self.e.matching.fill_right.is_some();
-        let many_present = self.any_present(self.many);
+        // where a side is empty nothing is matched and nothing is wrong
+        let many_present = StepSet::of(self.many.iter().map(|series| &series.column));
         // earliest step, then earliest second series
         let mut found: Option<(usize, usize, usize)> = None;
         for group in groups {
-            let mut holder: Vec<Option<usize>> = vec![None; self.grid.len];
+            if group.right.len() < 2 {
+                continue;
+            }
+            let span = span(group.right.iter().map(|at| &self.one[*at].column));
+            let mut holder: Vec<Option<usize>> = vec![None; span.len()];
             for at in &group.right {
                 for (step, _) in self.one[*at].column.iter() {
-                    match holder[step] {
-                        Some(first) if filled || many_present[step] => {
+                    match holder[step - span.start] {
+                        Some(first) if filled || many_present.contains(step) => {
                             let candidate = (step, *at, first);
                             found = Some(found.map_or(candidate, |best| best.min(candidate)));
                         }
                         Some(_) => {}
-                        None => holder[step] = Some(*at),
+                        None => holder[step - span.start] = Some(*at),
                     }
                 }
             }
@@ -289,9 +279,9 @@ impl Meeting<'_> {
         if group.left.len() < 2 {
             return Ok(());
         }
+        let none = StepSet::within(group.left.iter().map(|at| &self.many[*at].column));
         let matched = |step: usize| group.right.iter().find(|at| self.one[**at].column.present(step).is_some());
-        let mut seen: hashbrown::HashMap<Labels, Vec<bool>, foldhash::fast::RandomState> =
-            hashbrown::HashMap::default();
+        let mut seen: hashbrown::HashMap<Labels, StepSet, foldhash::fast::RandomState> = hashbrown::HashMap::default();
         for many_at in &group.left {
             let many = &self.many[*many_at];
             let mut of_partner: hashbrown::HashMap<usize, Labels> = hashbrown::HashMap::new();
@@ -305,12 +295,11 @@ impl Meeting<'_> {
                         self.labels(&many.labels, &self.one[*partner].labels)
                     }
                 });
-                let steps = seen.entry(labels.clone()).or_insert_with(|| vec![false; self.grid.len]);
-                if steps[step] {
+                let steps = seen.entry(labels.clone()).or_insert_with(|| none.clone());
+                if !steps.insert(step) {
                     let text = if self.is_one_to_one() { MANY_TO_ONE } else { NOT_UNIQUE };
                     return Err(QueryError::execution(text));
                 }
-                steps[step] = true;
             }
         }
         Ok(())
@@ -321,7 +310,9 @@ impl Meeting<'_> {
         // by the pair that was computed; `None` is a side that was filled
         let mut columns: Vec<(Pair, Column)> = Vec::new();
         let mut pairs: Vec<(Pair, f64, f64)> = Vec::new();
-        for step in 0..self.grid.len {
+        let left = group.left.iter().map(|at| &self.many[*at].column);
+        let right = group.right.iter().map(|at| &self.one[*at].column);
+        for step in span(left.chain(right)) {
             pairs.clear();
             self.pairs_at(step, group, &mut pairs);
             if self.is_one_to_one() && pairs.len() > 1 {
@@ -385,16 +376,16 @@ impl Meeting<'_> {
 }
 
 /// `and`, `or`, `unless`.
-fn set(e: &BinaryNode, left: Vec<Series>, right: Vec<Series>, grid: Grid) -> Vec<Series> {
+fn set(e: &BinaryNode, left: Vec<Series>, right: Vec<Series>) -> Vec<Series> {
     let groups = match_groups(&left, &right, &e.matching);
-    let present = |series: &[Series], members: &[usize]| {
-        let mut steps = vec![false; grid.len];
-        members.iter().flat_map(|at| series[*at].column.iter()).for_each(|(step, _)| steps[step] = true);
-        steps
-    };
-    let kept = |series: &Series, steps: &[bool], wanted: bool| {
+    let present = |series: &[Series], members: &[usize]| StepSet::of(members.iter().map(|at| &series[*at].column));
+    let kept = |series: &Series, steps: &StepSet, wanted: bool| {
         let mut column = Column::default();
-        series.column.iter().filter(|(step, _)| steps[*step] == wanted).for_each(|(step, v)| column.push(step, v));
+        series
+            .column
+            .iter()
+            .filter(|(step, _)| steps.contains(*step) == wanted)
+            .for_each(|(step, v)| column.push(step, v));
         column
     };
     let mut result: Vec<(usize, Series)> = Vec::new();

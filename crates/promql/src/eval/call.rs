@@ -1,6 +1,6 @@
 //! Calls: which family a function belongs to, and the functions of one value.
 
-use super::column::{Column, Grid, Scalar, Series};
+use super::column::{Column, Grid, Scalar, Series, StepSet};
 use super::math::{go_max, go_min};
 use super::window::absent_labels;
 use super::{Evaluated, Evaluation, Evaluator, date};
@@ -58,7 +58,7 @@ impl Evaluator<'_> {
             }
             let held = self.samples.held();
             let mut series =
-                self.latest(selector, grid, |time, _, start| (if of_start { start } else { time }) as f64 / 1000.0)?;
+                self.taken_at(selector, grid, |time, _, start| (if of_start { start } else { time }) as f64 / 1000.0)?;
             series.iter_mut().for_each(|series| self.drop_name(series));
             let looked_at = self.samples.held() - held;
             self.samples.release(looked_at);
@@ -86,6 +86,7 @@ impl Evaluator<'_> {
             "time" | "pi" | "scalar" | "max_of" | "min_of" => self.scalar_call(call, grid),
             "vector" => {
                 let scalar = self.scalar(&call.args[0], grid)?;
+                self.samples.touch(grid.len)?;
                 let mut column = Column::default();
                 (0..grid.len).for_each(|step| column.push(step, scalar.at(step)));
                 let series = vec![Series { labels: Labels::empty(), drop_name: false, column }];
@@ -94,8 +95,13 @@ impl Evaluator<'_> {
             "absent" => {
                 let series = self.vector(&call.args[0], grid)?;
                 let gathered = present_at_end(&series);
-                let absent = absent(&series, &call.args[0], grid);
-                self.ended(absent, held, gathered, grid)
+                let labels = match &call.args[0] {
+                    Node::Vector(selector) => absent_labels(selector),
+                    _ => Labels::empty(),
+                };
+                let column = self.absence(&series, grid)?;
+                let absent = column.map(|column| Series { labels, drop_name: false, column });
+                self.ended(absent.into_iter().collect(), held, gathered, grid)
             }
             "histogram_avg" | "histogram_count" | "histogram_sum" | "histogram_stddev" | "histogram_stdvar" => {
                 // floats have none of these
@@ -114,6 +120,7 @@ impl Evaluator<'_> {
             "days_in_month" | "day_of_month" | "day_of_week" | "day_of_year" | "hour" | "minute" | "month" | "year"
         );
         if is_date && call.args.is_empty() {
+            self.samples.touch(grid.len)?;
             let mut column = Column::default();
             for step in 0..grid.len {
                 column.push(step, date::part(call.name, grid.at(step).div_euclid(1000) as f64));
@@ -150,6 +157,7 @@ impl Evaluator<'_> {
     fn scalar_call(&mut self, call: &CallNode, grid: Grid) -> Evaluation<Evaluated> {
         let held = self.samples.held();
         let mut gathered = 0;
+        self.samples.touch(grid.len)?;
         let value = match call.name {
             "time" => Scalar::Steps((0..grid.len).map(|step| grid.at(step) as f64 / 1000.0).collect()),
             "pi" => Scalar::Constant(std::f64::consts::PI),
@@ -165,6 +173,15 @@ impl Evaluator<'_> {
         };
         self.samples.settle(held, gathered, grid.len)?;
         Ok(Evaluated::Scalar(value))
+    }
+
+    /// 1 at every step at which no series has a value; `None` when there is no such step.
+    pub(crate) fn absence(&mut self, series: &[Series], grid: Grid) -> Evaluation<Option<Column>> {
+        let present = StepSet::of(series.iter().map(|series| &series.column));
+        self.samples.touch(grid.len - present.count())?;
+        let mut column = Column::default();
+        (0..grid.len).filter(|step| !present.contains(*step)).for_each(|step| column.push(step, 1.0));
+        Ok((!column.is_empty()).then_some(column))
     }
 
     /// Ends a vector function: equal labels are joined or refused, samples counted.
@@ -213,21 +230,4 @@ fn only_value(series: &[Series], step: usize) -> f64 {
         (Some(value), None) => value,
         _ => f64::NAN,
     }
-}
-
-fn absent(series: &[Series], arg: &Node, grid: Grid) -> Vec<Series> {
-    let mut column = Column::default();
-    for step in 0..grid.len {
-        if series.iter().all(|series| series.column.present(step).is_none()) {
-            column.push(step, 1.0);
-        }
-    }
-    if column.is_empty() {
-        return Vec::new();
-    }
-    let labels = match arg {
-        Node::Vector(selector) => absent_labels(selector),
-        _ => Labels::empty(),
-    };
-    vec![Series { labels, drop_name: false, column }]
 }

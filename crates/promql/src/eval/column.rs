@@ -131,6 +131,49 @@ impl Column {
     }
 }
 
+/// Some steps of a grid: those at which any of several columns has a value. A byte a step between the first and the last.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StepSet {
+    first: usize,
+    steps: Vec<bool>,
+}
+
+impl StepSet {
+    /// No step yet; only steps of the columns may be inserted.
+    pub(crate) fn within<'a>(columns: impl Iterator<Item = &'a Column>) -> Self {
+        let span = span(columns);
+        StepSet { first: span.start, steps: vec![false; span.len()] }
+    }
+
+    /// The steps at which a column has a value.
+    pub(crate) fn of<'a>(columns: impl Iterator<Item = &'a Column> + Clone) -> Self {
+        let mut set = StepSet::within(columns.clone());
+        columns.flat_map(Column::iter).for_each(|(step, _)| {
+            set.insert(step);
+        });
+        set
+    }
+
+    /// False when it was there.
+    pub(crate) fn insert(&mut self, step: usize) -> bool {
+        !std::mem::replace(&mut self.steps[step - self.first], true)
+    }
+
+    pub(crate) fn contains(&self, step: usize) -> bool {
+        self.steps.get(step.wrapping_sub(self.first)).copied().unwrap_or(false)
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.steps.iter().filter(|step| **step).count()
+    }
+}
+
+/// From the first step of several columns to their last.
+pub(crate) fn span<'a>(columns: impl Iterator<Item = &'a Column>) -> std::ops::Range<usize> {
+    let spans = columns.map(Column::steps).filter(|steps| !steps.is_empty());
+    spans.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)).unwrap_or_default()
+}
+
 /// A series of an instant vector over a grid.
 #[derive(Clone, Debug)]
 pub(crate) struct Series {

@@ -4,7 +4,7 @@
 //! the buckets present are sorted, equal bounds added up, counts made monotonic where they are not (noted), and the
 //! value interpolated linearly.
 
-use super::column::{Column, Grid, Scalar, Series};
+use super::column::{Column, Grid, Scalar, Series, span};
 use super::{Evaluation, Evaluator};
 use crate::annotation::{Annotation, ForcedMonotonicity};
 use crate::plan::CallNode;
@@ -103,7 +103,7 @@ impl Evaluator<'_> {
         for group in work.groups {
             let mut column = Column::default();
             let mut forced: Option<Forced> = None;
-            for step in 0..work.grid.len {
+            for step in span(group.members.iter().map(|(_, at)| &work.series[*at].column)) {
                 buckets.clear();
                 for (upper, at) in &group.members {
                     let count = work.series[*at].column.get(step);

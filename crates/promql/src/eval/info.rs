@@ -65,7 +65,7 @@ fn reference(node: &Node) -> Option<(Option<Timestamp>, i64)> {
         Node::Call(e) => e.args.iter().find_map(reference),
         Node::Aggregate(e) => reference(&e.inner).or_else(|| e.param.as_ref().and_then(reference)),
         Node::Binary(e) => reference(&e.lhs).or_else(|| reference(&e.rhs)),
-        Node::Negate(inner) | Node::Invariant(inner) => reference(inner),
+        Node::Negate(inner) | Node::Plus(inner) | Node::Invariant(inner) => reference(inner),
         Node::Number(_) | Node::Text(_) => None,
     }
 }
@@ -134,7 +134,7 @@ impl Evaluator<'_> {
             error => error,
         })?;
         for series in series {
-            infos.add(series, grid)?;
+            infos.add(series)?;
         }
         Ok(infos)
     }
@@ -152,25 +152,25 @@ fn identity(labels: &Labels) -> [String; 2] {
     IDENTIFYING.map(|name| labels.value(name).to_owned())
 }
 
-/// Which series, and when its sample was taken.
-type Newest = Option<(usize, i64)>;
+/// By step: which series is the newest, and when its sample was taken.
+type Newest = BTreeMap<usize, (usize, i64)>;
 
 /// The newest info series of each name and identity at each step.
 #[derive(Default)]
 struct Infos {
     series: Vec<Labels>,
-    /// identity → name → per step
-    newest: BTreeMap<[String; 2], BTreeMap<String, Vec<Newest>>>,
+    /// identity → name
+    newest: BTreeMap<[String; 2], BTreeMap<String, Newest>>,
 }
 
 impl Infos {
-    fn add(&mut self, series: Series, grid: Grid) -> Evaluation<()> {
+    fn add(&mut self, series: Series) -> Evaluation<()> {
         let at = self.series.len();
         let by_name = self.newest.entry(identity(&series.labels)).or_default();
-        let steps = by_name.entry(series.labels.metric_name().to_owned()).or_insert_with(|| vec![None; grid.len]);
+        let steps = by_name.entry(series.labels.metric_name().to_owned()).or_default();
         for (step, time) in series.column.iter() {
             let time = time as i64;
-            match steps[step] {
+            match steps.get(&step).copied() {
                 Some((_, known)) if known > time => {}
                 Some((existing, known)) if known == time => {
                     return Err(QueryError::execution(format!(
@@ -178,7 +178,9 @@ impl Infos {
                         self.series[existing], series.labels
                     )));
                 }
-                _ => steps[step] = Some((at, time)),
+                _ => {
+                    steps.insert(step, (at, time));
+                }
             }
         }
         self.series.push(series.labels);
@@ -194,7 +196,7 @@ fn enrich_series(wanted: &Wanted, series: &Series, infos: &Infos, result: &mut V
         let applying: Vec<usize> = by_name
             .into_iter()
             .flat_map(|by_name| by_name.values())
-            .filter_map(|steps| steps[step].map(|(at, _)| at))
+            .filter_map(|steps| steps.get(&step).map(|(at, _)| *at))
             .collect();
         variants.entry(applying).or_default().push(step, value);
     }

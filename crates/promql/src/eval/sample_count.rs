@@ -10,6 +10,10 @@ use crate::engine::QueryError;
 /// multiply: twelve of `"$1$1$1$1"` make 500 MB of thirty bytes, for every series. A million series of 200 bytes pass.
 const MADE_LABELS_LIMIT: usize = 256 << 20;
 
+/// Steps without a value inside columns, per sample of the limit: columns are stored whole, from a series' first value to its
+/// last, and two values far apart make a long one. 200 million (1.6 GB) at the default limit.
+const GAPS_PER_SAMPLE: usize = 4;
+
 /// The counters of one query.
 #[derive(Debug)]
 pub(crate) struct SampleCount {
@@ -19,15 +23,21 @@ pub(crate) struct SampleCount {
     total: u64,
     read: u64,
     made_labels: usize,
+    gaps: usize,
 }
 
 impl SampleCount {
     pub(crate) fn new(max: usize) -> Self {
-        SampleCount { max, held: 0, peak: 0, total: 0, read: 0, made_labels: 0 }
+        SampleCount { max, held: 0, peak: 0, total: 0, read: 0, made_labels: 0, gaps: 0 }
     }
 
     pub(crate) fn stats(&self) -> Stats {
         Stats { total_queryable_samples: self.total, samples_read: self.read, peak_samples: self.peak as u64 }
+    }
+
+    /// Most samples in memory at once.
+    pub(crate) fn max(&self) -> usize {
+        self.max
     }
 
     pub(crate) fn held(&self) -> usize {
@@ -39,6 +49,12 @@ impl SampleCount {
         self.held = self.held.saturating_add(more);
         self.peak = self.peak.max(self.held);
         if self.held > self.max { Err(QueryError::TooManySamples) } else { Ok(()) }
+    }
+
+    /// A new column has so many steps without a value.
+    pub(crate) fn leave_gaps(&mut self, gaps: usize) -> Result<(), QueryError> {
+        self.gaps = self.gaps.saturating_add(gaps);
+        if self.gaps > self.max.saturating_mul(GAPS_PER_SAMPLE) { Err(QueryError::TooManySamples) } else { Ok(()) }
     }
 
     /// Before a label value of so many bytes is made.

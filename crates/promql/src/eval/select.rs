@@ -123,6 +123,7 @@ impl Evaluator<'_> {
             for series in batch.series {
                 samples.load(&series, range, self.options.features.use_start_timestamps)?;
                 if !samples.times.is_empty() {
+                    context.check()?;
                     each(self, series.labels, &mut samples)?;
                 }
             }
@@ -174,6 +175,35 @@ impl Evaluator<'_> {
         grid: Grid,
         pick: impl Fn(i64, f64, i64) -> f64,
     ) -> Evaluation<Vec<Series>> {
+        self.latest_read_at(selector, selector, grid, pick)
+    }
+
+    /// When the sample of each step was taken.
+    ///
+    /// With `@` and `offset` together upstream fetches what both ask for, and then reads it at the time of `@` alone.
+    pub(crate) fn taken_at(
+        &mut self,
+        selector: &Selector,
+        grid: Grid,
+        pick: impl Fn(i64, f64, i64) -> f64,
+    ) -> Evaluation<Vec<Series>> {
+        match selector.at {
+            Some(_) if selector.offset_ms != 0 => {
+                let read = Selector { offset_ms: 0, ..selector.clone() };
+                self.latest_read_at(selector, &read, grid, pick)
+            }
+            _ => self.latest(selector, grid, pick),
+        }
+    }
+
+    /// Fetches what `selector` asks for, reads it as `read` says.
+    fn latest_read_at(
+        &mut self,
+        selector: &Selector,
+        read: &Selector,
+        grid: Grid,
+        pick: impl Fn(i64, f64, i64) -> f64,
+    ) -> Evaluation<Vec<Series>> {
         let mut result = Vec::new();
         if grid.len == 0 {
             return Ok(result);
@@ -184,10 +214,11 @@ impl Evaluator<'_> {
         let range = TimeRange::closed(Timestamp(first), Timestamp(last));
         let hints = Hints { step: step_hint(grid), ..Hints::default() };
         self.each_series(selector, range, hints, |evaluator, labels, samples| {
-            let column = latest_column(selector, grid, lookback, samples, &pick);
+            let column = latest_column(read, grid, lookback, samples, &pick);
             let count = column.count();
             if count > 0 {
                 evaluator.samples.look_at(count as u64, count as u64);
+                evaluator.samples.leave_gaps(column.steps().len() - count)?;
                 evaluator.samples.hold(count)?;
                 result.push(Series { labels, drop_name: false, column });
             }

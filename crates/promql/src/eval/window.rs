@@ -8,7 +8,7 @@
 //!
 //! Cost: every sample is passed once by each cursor; what the function itself costs per step is its own.
 
-use super::column::{Column, Grid, Series};
+use super::column::{Column, Grid, Scalar, Series};
 use super::select::Samples;
 use super::{
     Evaluation, Evaluator, SAME_LABELS, column_samples, extended, over_time, rate, regression, without_metadata,
@@ -18,7 +18,7 @@ use crate::engine::QueryError;
 use crate::plan::{CallNode, Node, Selector};
 use crate::syntax::Span;
 use crate::syntax::ast::Edges;
-use model::{Labels, MatchOp};
+use model::{Labels, MatchOp, Matcher};
 
 /// What a function sees at one step.
 pub(crate) struct Window<'a> {
@@ -79,6 +79,9 @@ fn window_function(name: &str) -> Option<WindowFunction> {
     })
 }
 
+/// How many samples functions are shown before a cancelled query ends: tens of milliseconds, where they are sorted.
+const CHECK_EVERY: usize = 1 << 18;
+
 const ANCHORED: [&str; 5] = ["changes", "delta", "increase", "rate", "resets"];
 const SMOOTHED: [&str; 3] = ["delta", "increase", "rate"];
 
@@ -113,8 +116,7 @@ impl Frame {
 struct Work<'c> {
     call: &'c CallNode,
     function: WindowFunction,
-    /// Per step.
-    params: Vec<[f64; 2]>,
+    params: [Scalar; 2],
     frame: Frame,
     result: Vec<Series>,
 }
@@ -170,7 +172,12 @@ impl Evaluator<'_> {
         let count = result.iter().map(|series| series.column.count()).sum();
         self.samples.finish(held, count)?;
         if call.name == "absent_over_time" {
-            return Ok(Some(absent(&result, &call.args[range_at], grid)));
+            let Some(column) = self.absence(&result, grid)? else { return Ok(Some(Vec::new())) };
+            let labels = match &call.args[range_at] {
+                Node::Matrix(window) => absent_labels(&window.selector),
+                _ => Labels::empty(),
+            };
+            return Ok(Some(vec![Series { labels, drop_name: true, column }]));
         }
         if !self.delayed_names() && has_same_labels(&result) {
             return Err(QueryError::execution(SAME_LABELS));
@@ -178,14 +185,11 @@ impl Evaluator<'_> {
         Ok(Some(result))
     }
 
-    fn window_params(&mut self, call: &CallNode, range_at: usize, grid: Grid) -> Evaluation<Vec<[f64; 2]>> {
-        let mut params = vec![[0.0; 2]; grid.len];
+    fn window_params(&mut self, call: &CallNode, range_at: usize, grid: Grid) -> Evaluation<[Scalar; 2]> {
+        let mut params = [Scalar::Constant(0.0), Scalar::Constant(0.0)];
         let others = call.args.iter().enumerate().filter(|(at, _)| *at != range_at);
-        for (slot, (_, arg)) in others.enumerate().take(2) {
-            let scalar = self.scalar(arg, grid)?;
-            for (step, params) in params.iter_mut().enumerate() {
-                params[slot] = scalar.at(step);
-            }
+        for (slot, (_, arg)) in params.iter_mut().zip(others) {
+            *slot = self.scalar(arg, grid)?;
         }
         Ok(params)
     }
@@ -200,7 +204,7 @@ impl Evaluator<'_> {
     ) -> Evaluation<()> {
         self.context.check()?;
         let (mut lo, mut hi, mut widest, mut latest) = (0, 0, 0, 0);
-        let (mut total, mut read) = (0u64, 0u64);
+        let (mut total, mut read, mut unchecked) = (0u64, 0u64, 0usize);
         let mut column = Column::default();
         for step in 0..grid.len {
             let at = grid.at(step);
@@ -217,6 +221,11 @@ impl Evaluator<'_> {
                 continue;
             }
             latest = hi - lo;
+            unchecked += latest;
+            if unchecked > CHECK_EVERY {
+                self.context.check()?;
+                unchecked = 0;
+            }
             widest = widest.max(latest);
             total += latest as u64;
             read += new_samples(&samples.times[lo..hi], step, to, grid, &work.frame);
@@ -228,7 +237,7 @@ impl Evaluator<'_> {
                 end: asked.1,
                 edges: work.frame.edges,
                 at,
-                params: work.params[step],
+                params: [work.params[0].at(step), work.params[1].at(step)],
                 labels: &labels,
                 span: work.call.arg_spans[0],
             };
@@ -241,6 +250,7 @@ impl Evaluator<'_> {
         let count = column.count();
         if count > 0 {
             self.samples.touch(latest + count)?;
+            self.samples.leave_gaps(column.steps().len() - count)?;
             self.samples.hold(count)?;
             self.note_no_counter(work.call, &labels);
             let keeps_name = matches!(work.call.name, "last_over_time" | "first_over_time");
@@ -308,29 +318,18 @@ fn has_same_labels(series: &[Series]) -> bool {
     series.iter().any(|series| !seen.insert(&series.labels))
 }
 
-/// 1 at every step at which no series has a value.
-fn absent(present: &[Series], arg: &Node, grid: Grid) -> Vec<Series> {
-    let mut column = Column::default();
-    for step in 0..grid.len {
-        if present.iter().all(|series| series.column.present(step).is_none()) {
-            column.push(step, 1.0);
-        }
-    }
-    if column.is_empty() {
-        return Vec::new();
-    }
-    let labels = match arg {
-        Node::Matrix(window) => absent_labels(&window.selector),
-        _ => Labels::empty(),
-    };
-    vec![Series { labels, drop_name: true, column }]
-}
-
 /// The labels an absent series would have, as far as its selector says.
+///
+/// A label with several matchers goes or stays by their order, and that is the one in which Prometheus' store has put them
+/// by then: first those that series are looked up by, then those that take series away.
 pub(crate) fn absent_labels(selector: &Selector) -> Labels {
+    let must_be_set = |name: &str| selector.matchers.iter().any(|m| &*m.name == name && !m.matches(""));
+    let takes_away =
+        |m: &Matcher| !must_be_set(&m.name) || (matches!(m.op, MatchOp::NotEqual | MatchOp::NotRegex) && m.matches(""));
+    let (later, sooner): (Vec<&Matcher>, Vec<&Matcher>) = selector.matchers.iter().partition(|m| takes_away(m));
     let mut labels = model::LabelsBuilder::new();
     let mut seen: Vec<&str> = Vec::new();
-    for matcher in selector.matchers.iter().filter(|m| &*m.name != model::labels::METRIC_NAME) {
+    for matcher in sooner.into_iter().chain(later).filter(|m| &*m.name != model::labels::METRIC_NAME) {
         if matcher.op == MatchOp::Equal && !seen.contains(&&*matcher.name) {
             labels.set(&matcher.name, &matcher.value);
             seen.push(&matcher.name);

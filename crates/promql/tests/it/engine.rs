@@ -12,7 +12,7 @@ use storage::{
 use testkit::model_store::ModelStore;
 
 /// `m{n="0"}` … with a sample every 15 s from 0, value = its number, up to `samples`.
-fn store(series: usize, samples: i64) -> ModelStore {
+pub(crate) fn store(series: usize, samples: i64) -> ModelStore {
     let store = ModelStore::new();
     let mut appender = store.begin(Tenant::DEFAULT).expect("the default tenant");
     for n in 0..series {
@@ -26,7 +26,7 @@ fn store(series: usize, samples: i64) -> ModelStore {
     store
 }
 
-fn at(seconds: i64) -> Timestamp {
+pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp(seconds * 1000)
 }
 

@@ -3,5 +3,6 @@
 mod answers;
 mod conformance;
 mod engine;
+mod found;
 mod promqltest;
 mod properties;

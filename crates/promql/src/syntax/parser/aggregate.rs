@@ -74,7 +74,10 @@ impl Parser<'_> {
         if labelled && matches!(self.peek().kind, Kind::GroupLeft | Kind::GroupRight) {
             let left = self.take().kind == Kind::GroupLeft;
             matching.card = if left { Cardinality::ManyToOne } else { Cardinality::OneToMany };
-            if self.peek().kind == Kind::LeftParen {
+            let next = self.peek().kind;
+            let goes_on =
+                super::starts_expression(next) || matches!(next, Kind::Fill | Kind::FillLeft | Kind::FillRight);
+            if next == Kind::LeftParen || !goes_on {
                 matching.include = self.grouping_labels()?;
             }
         }
