@@ -190,6 +190,11 @@ async fn dispatch(
     if let E::Later(what) = endpoint {
         return Answer::text(StatusCode::NOT_IMPLEMENTED, format!("not built yet: {what}"));
     }
+    let params = Params::parse(request.uri().query().unwrap_or_default().as_bytes());
+    if params.error().is_some() {
+        // without a word, as in the original
+        return Answer::empty().status(StatusCode::INTERNAL_SERVER_ERROR);
+    }
     if !methods.is_empty() {
         let allowed = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(",");
         let allow = format!("OPTIONS,{allowed}");
@@ -200,11 +205,6 @@ async fn dispatch(
             let what = format!("method {} not allowed", request.method());
             return Answer::text(StatusCode::METHOD_NOT_ALLOWED, what).with(header::ALLOW, &allow);
         }
-    }
-    let params = Params::parse(request.uri().query().unwrap_or_default().as_bytes());
-    if params.error().is_some() {
-        // without a word, as in the original
-        return Answer::empty().status(StatusCode::INTERNAL_SERVER_ERROR);
     }
     let cache_control =
         request.headers().get(header::CACHE_CONTROL).map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
@@ -224,7 +224,10 @@ async fn dispatch(
     };
     let is_pretty = params.has("pretty");
     let call = Call { registry: registry.clone(), name, params, cache_control, body };
-    if let Err(refused) = query::check_edition(&call.params) {
+    // nodes are in no namespace
+    if endpoint != E::CatalogNodes
+        && let Err(refused) = query::check_edition(&call.params)
+    {
         return refused;
     }
     call_endpoint(call, endpoint).await.pretty(is_pretty)

@@ -329,15 +329,10 @@ impl Catalog {
     fn put_check(&mut self, node: &Folded, mut check: Check, index: u64) -> bool {
         let Some(entry) = self.nodes.get_mut(node) else { return false };
         let id = Folded::of(&check.id);
+        // a rename of the service reaches its checks when they are written next
         if let Some(service) = entry.services.get(&Folded::of(&check.service_id)) {
-            // a rename later does not reach checks that exist
-            if entry.checks.get(&id).is_none_or(|old| old.service_id != check.service_id) {
-                check.service_name.clone_from(&service.name);
-                check.service_tags.clone_from(&service.tags);
-            } else if let Some(old) = entry.checks.get(&id) {
-                check.service_name.clone_from(&old.service_name);
-                check.service_tags.clone_from(&old.service_tags);
-            }
+            check.service_name.clone_from(&service.name);
+            check.service_tags.clone_from(&service.tags);
         }
         (check.create_index, check.modify_index) = (index, index);
         if let Some(old) = entry.checks.get(&id) {
@@ -346,7 +341,8 @@ impl Catalog {
                 return false;
             }
             check.modify_index = index;
-            self.touched.insert(Key::Status(old.status.clone()));
+            let old_name = Folded::of(&old.service_name);
+            self.touched.extend([Key::Status(old.status.clone()), Key::ServiceChecks(old_name)]);
         }
         let touched = check.clone();
         entry.checks.insert(id, check);

@@ -329,7 +329,9 @@ fn check_fields(
     let status = fields.string(&["Status"])?;
     let notes = fields.string(&["Notes"])?;
     let service_id = if is_own { fields.string(&["ServiceID", "service_id"])? } else { String::new() };
-    fields.string(&["Token"])?;
+    if is_own {
+        fields.string(&["Token"])?;
+    }
     let definition = definition_fields(&mut fields, output_max)?;
     fields.end()?;
     let name = if name.is_empty() { default_name } else { name };

@@ -128,7 +128,8 @@ impl State {
             Command::ServiceUp { service, checks, replace } => self.service_up(service, checks, replace, &mut effects),
             Command::ServiceDown { id } => self.service_down(&id, &mut effects),
             Command::CheckUp { check } => {
-                let id = self.take_check(check, None, &mut effects);
+                let check = self.prepared(check, None);
+                let id = self.take_check(check, &mut effects);
                 let check = self.synced_check(&id);
                 self.register_own(None, check.into_iter().collect());
             }
@@ -188,9 +189,11 @@ impl State {
 
     fn service_up(&mut self, service: Service, checks: Vec<LocalCheck>, replace: bool, effects: &mut Effects) {
         self.agent.services.insert(service.id.clone(), service.clone());
+        // a check keeps the state it had before; of two with one id in this registration the last counts
+        let checks: Vec<LocalCheck> = checks.into_iter().map(|local| self.prepared(local, Some(&service))).collect();
         let mut ids = Vec::with_capacity(checks.len());
         for local in checks {
-            let id = self.take_check(local, Some(&service), effects);
+            let id = self.take_check(local, effects);
             if !ids.contains(&id) {
                 ids.push(id);
             }
@@ -209,8 +212,7 @@ impl State {
     }
 
     /// Puts a check into the agent. Gives its id.
-    fn take_check(&mut self, local: LocalCheck, service: Option<&Service>, effects: &mut Effects) -> String {
-        let local = self.prepared(local, service);
+    fn take_check(&mut self, local: LocalCheck, effects: &mut Effects) -> String {
         let id = local.check.id.clone();
         self.agent.checks.insert(id.clone(), local);
         effects.start.push(id.clone());

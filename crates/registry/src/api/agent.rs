@@ -282,9 +282,13 @@ fn health_answer(call: &Call, status: &'static str, body: Answer, not_found: Opt
         ("warning", None) => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let reason = not_found.unwrap_or_else(|| status.to_owned());
-    let answer = if call.params.get("format") == "text" {
-        Answer::text(code, status.to_owned()).with(header::CONTENT_TYPE, "text/plain")
+    let (is_missing, reason) = (not_found.is_some(), not_found.unwrap_or_else(|| status.to_owned()));
+    let answer = if call.params.get("format") == "text" && reason.starts_with("ServiceId ") {
+        // the one text that is JSON
+        Answer::json(&reason).status(code)
+    } else if call.params.get("format") == "text" {
+        let text = if is_missing { &reason } else { status };
+        Answer::text(code, text.to_owned()).with(header::CONTENT_TYPE, "text/plain")
     } else {
         body.status(code)
     };

@@ -151,7 +151,9 @@ pub(super) async fn node_services(call: &Call) -> Answer {
             None => NodeServicesShape { node: None, services: None },
             Some(found) => {
                 let services = read.list(found.services.values().map(ServiceShape::new));
-                let services = serde_json::from_slice::<serde_json::Value>(&services).ok();
+                // none at all is null, none that passes a filter is an empty list
+                let any = !found.services.is_empty() || read.filter.is_some();
+                let services = serde_json::from_slice::<serde_json::Value>(&services).ok().filter(|_| any);
                 NodeServicesShape { node: Some(NodeShape::new(found.node, datacenter)), services }
             }
         };

@@ -173,3 +173,17 @@ fn a_snapshot_of_the_first_version_is_folded() {
     assert_eq!(serde_json::to_string(&again).unwrap(), text);
     assert_eq!(again.instances("web", true).2.len(), 1);
 }
+
+#[test]
+fn a_rename_reaches_a_check_when_it_is_written_next() {
+    let mut catalog = Catalog::new();
+    put(&mut catalog, Some(service("w", "web")), vec![check("c", "w", Status::Passing)]);
+    let named = |catalog: &Catalog| catalog.check("n1", "c").map(|check| check.service_name.clone());
+    put(&mut catalog, Some(service("w", "new")), vec![]);
+    assert_eq!(named(&catalog).as_deref(), Some("web"));
+    catalog.take_touched();
+    put(&mut catalog, None, vec![check("c", "w", Status::Critical)]);
+    assert_eq!(named(&catalog).as_deref(), Some("new"));
+    let touched = catalog.take_touched();
+    assert!(["web", "new"].iter().all(|name| touched.contains(&Key::ServiceChecks(Folded::of(name)))));
+}

@@ -10,7 +10,12 @@ pub(super) enum Node {
     And(Box<Node>, Box<Node>),
     Or(Box<Node>, Box<Node>),
     Not(Box<Node>),
-    Test { path: Vec<String>, test: Test },
+    /// `missing` is what a field that is not there stands for: answers leave out fields that are empty.
+    Test {
+        path: Vec<String>,
+        test: Test,
+        missing: Value,
+    },
 }
 
 #[derive(Debug)]
@@ -53,6 +58,12 @@ fn compile_match(wanted: Match, schema: &Schema) -> Result<Node, String> {
         format!("Invalid match operator {name:?} for selector {shown:?}")
     };
     let coerce = |what: &str| format!("Failed to coerce value {:?} for selector {shown:?}: not {what}", wanted.value);
+    let missing = match kind {
+        Leaf::Text => Value::from(""),
+        Leaf::Integer => Value::from(0),
+        Leaf::Flag => Value::from(false),
+        Leaf::MapValue | Leaf::Texts | Leaf::Map | Leaf::Objects => Value::Null,
+    };
     let test = match (wanted.op, kind) {
         (Op::Equal | Op::NotEqual, Leaf::Text | Leaf::MapValue) => {
             Test::TextIs(wanted.value.clone(), wanted.op == Op::Equal)
@@ -78,7 +89,7 @@ fn compile_match(wanted: Match, schema: &Schema) -> Result<Node, String> {
         }
         _ => return Err(misfit()),
     };
-    Ok(Node::Test { path: wanted.selector, test })
+    Ok(Node::Test { path: wanted.selector, test, missing })
 }
 
 /// What a selector ends at.
@@ -122,20 +133,20 @@ impl Node {
             Node::And(left, right) => left.holds(thing) && right.holds(thing),
             Node::Or(left, right) => left.holds(thing) || right.holds(thing),
             Node::Not(inner) => !inner.holds(thing),
-            Node::Test { path, test } => walk(path, thing, test),
+            Node::Test { path, test, missing } => walk(path, thing, test, missing),
         }
     }
 }
 
-fn walk(path: &[String], thing: &Value, test: &Test) -> bool {
+fn walk(path: &[String], thing: &Value, test: &Test, missing: &Value) -> bool {
     if let (Value::Array(items), false) = (thing, path.is_empty()) {
-        return items.iter().any(|item| walk(path, item, test));
+        return items.iter().any(|item| walk(path, item, test, missing));
     }
     match path.split_first() {
         None => test.holds(thing),
         Some((first, rest)) => match thing.get(first) {
-            Some(inner) => walk(rest, inner, test),
-            None => test.holds(&Value::Null),
+            Some(inner) => walk(rest, inner, test, missing),
+            None => test.holds(missing),
         },
     }
 }

@@ -40,6 +40,12 @@ fn filters_hold_or_not() {
         ("Service.EnableTagOverride == false", true),
         ("Service.TaggedAddresses.lan.Port == 5", true),
         ("Service.Service contains p", true),
+        // fields that an answer leaves out stand for empty ones
+        ("Service.Kind == \"\"", true),
+        ("Service.Kind not matches ``", false),
+        ("Service.Proxy.LocalServicePort == 0", true),
+        ("Service.Connect.Native == true", false),
+        ("Service.Proxy.Upstreams is empty", true),
         ("Service.Port == 1 and Service.Port == 2 or Service.Port == 9000", true),
     ] {
         let compiled = Filter::compile(filter, &schema::INSTANCE).unwrap_or_else(|e| panic!("{filter}: {e}"));
@@ -61,7 +67,16 @@ fn what_does_not_fit_is_refused() {
         let error = Filter::compile(filter, &schema::INSTANCE).unwrap_err().to_string();
         assert_eq!(error, format!("Failed to create boolean expression evaluator: {message}"), "{filter}");
     }
-    for filter in ["a b", "Service.Tags not is empty", "\"x\" == Service.ID", "Service.ID matches \"(\"", "\"x"] {
+    for filter in [
+        "a b",
+        "Service.Tags not is empty",
+        "\"x\" == Service.ID",
+        "Service.ID matches \"(\"",
+        "\"x",
+        "Service.ID == api-1",
+        "Service.Meta.a-b == x",
+        "Service.ID == \"a\"and Service.Port == 1",
+    ] {
         assert!(Filter::compile(filter, &schema::INSTANCE).is_err(), "{filter}");
     }
     assert!(Filter::compile(&"not ".repeat(100), &schema::NODE).is_err());

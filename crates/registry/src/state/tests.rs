@@ -110,3 +110,14 @@ fn another_name_for_this_node_moves_what_is_on_it() {
     assert_eq!(instances[0].checks().count(), 2);
     assert!(state.catalog.node_services("old").1.is_none());
 }
+
+#[test]
+fn of_two_checks_with_one_id_the_last_counts_and_a_known_one_keeps_its_state() {
+    let mut state = State { node_name: "n1".to_owned(), ..State::new() };
+    let up = |checks| Command::ServiceUp { service: service(1, 1), checks, replace: false };
+    let status = |state: &State| state.agent.checks["c1"].check.status.clone();
+    state.apply(up(vec![local(1, 1, Status::Warning), local(1, 1, Status::Passing)]));
+    assert_eq!(status(&state), Status::Passing);
+    state.apply(up(vec![local(1, 1, Status::Warning)]));
+    assert_eq!(status(&state), Status::Passing);
+}

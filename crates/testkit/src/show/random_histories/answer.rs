@@ -46,7 +46,13 @@ const HEADERS: &[&str] = &[
 ];
 
 /// Compares; also gives theirs without what is volatile, to see whether it changes.
-pub(super) fn compare(request: &Request, ours: &Answer, theirs: &Answer, ids: (&str, &str)) -> (Vec<Differs>, Value) {
+pub(super) fn compare(
+    request: &Request,
+    ours: &Answer,
+    theirs: &Answer,
+    ids: (&str, &str),
+    with_indexes: bool,
+) -> (Vec<Differs>, Value) {
     let mut differs = Vec::new();
     let mut note =
         |what: &str, ours: String, theirs: String| differs.push(Differs { what: what.to_owned(), ours, theirs });
@@ -78,9 +84,9 @@ pub(super) fn compare(request: &Request, ours: &Answer, theirs: &Answer, ids: (&
     let ranks = (ranks(&our_value, ours), ranks(&their_value, theirs));
     normalize(&mut our_value, ids.0);
     normalize(&mut their_value, ids.1);
-    if request.path.contains("/health/service/name/") {
-        // a map in random order
-        [&mut our_value, &mut their_value].into_iter().for_each(sort);
+    if request.path.starts_with("/v1/agent/health/") {
+        // maps in random order
+        [&mut our_value, &mut their_value].into_iter().for_each(sort_checks);
     }
     if request.path.starts_with("/v1/catalog/services") {
         // tags in random order
@@ -91,7 +97,7 @@ pub(super) fn compare(request: &Request, ours: &Answer, theirs: &Answer, ids: (&
     if our_value != their_value {
         let place = first_difference("", &our_value, &their_value);
         note(&format!("body{}", place.0), place.1, place.2);
-    } else if ranks.0 != ranks.1 {
+    } else if with_indexes && ranks.0 != ranks.1 {
         note("order of the indexes", format!("{:?}", ranks.0), format!("{:?}", ranks.1));
     } else if request.path.contains("pretty") && pretty(ours) != pretty(theirs) {
         note("form of the JSON", both(ours), both(theirs));
@@ -101,6 +107,19 @@ pub(super) fn compare(request: &Request, ours: &Answer, theirs: &Answer, ids: (&
 
 fn pretty(answer: &Answer) -> bool {
     answer.body.ends_with(b"\n")
+}
+
+/// Sorts the checks of one service or of a list of them, and that list. Tags that were given as an empty list and tags
+/// that were not given are one here.
+fn sort_checks(value: &mut Value) {
+    if let Some(checks) = value.get_mut("Checks") {
+        for check in checks.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+            check.retain(|key, value| key != "ServiceTags" || value.as_array().is_some_and(|tags| !tags.is_empty()));
+        }
+        sort(checks);
+    }
+    value.as_array_mut().into_iter().flatten().for_each(sort_checks);
+    sort(value);
 }
 
 fn sort(value: &mut Value) {
@@ -149,8 +168,8 @@ fn normalize(value: &mut Value, node_id: &str) {
                 map.remove(key);
             }
             if map.get("Service").is_some_and(|name| name == "consul") {
-                // its version
-                map.remove("Meta");
+                // its version, its port
+                map.retain(|key, _| key != "Meta" && key != "Port");
             }
             map.values_mut().for_each(|item| normalize(item, node_id));
         }

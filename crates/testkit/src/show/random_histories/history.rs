@@ -65,16 +65,26 @@ const CHECKS: &[&str] = &[
     "web-alive",
 ];
 const TAGS: &[&str] = &["prod", "eu", "Prod", "a,b", "", "é", "v=1", "prod"];
-const NODES: &[&str] = &["ext1", "ext1", "ext2", "Ext1", "n.dot", "bare node"];
+const NODES: &[&str] = &["ext1", "ext1", "ext2", "n.dot", "bare node"];
 const STATUSES: &[&str] = &["passing", "passing", "warning", "critical", ""];
 
-/// A service registration at the agent.
-fn service(dice: &mut Dice) -> Value {
+/// A service registration at the agent. Without `renames` an id always comes with the same name.
+fn service(dice: &mut Dice, renames: bool) -> Value {
     let mut body = Map::new();
     body.insert("Name".to_owned(), json!(dice.of(SERVICES)));
-    let id = dice.of(IDS);
+    // the original's agent tells ids apart by case and its catalog does not: two that differ so fight for ever
+    let id = Some(dice.of(IDS)).filter(|id| !id.is_empty() || body["Name"] != "Web").unwrap_or("w");
     if !id.is_empty() {
         body.insert(["ID", "ID", "Id", "id"][dice.roll(4)].to_owned(), json!(id));
+    }
+    if !renames && !id.is_empty() {
+        body.insert("Name".to_owned(), json!(name_of(id)));
+    } else if !renames {
+        // the name is the id: no other id may have it as its name
+        body.insert("Name".to_owned(), json!(dice.of(&["web", "x", "é"])));
+        let id = body["Name"].as_str().unwrap_or_default().to_owned();
+        body.insert("ID".to_owned(), json!(id));
+        body.insert("Name".to_owned(), json!(name_of(&id)));
     }
     if dice.one_in(2) {
         let tags: Vec<&str> = (0..dice.roll(4)).map(|_| dice.of(TAGS)).collect();
@@ -131,6 +141,11 @@ fn service(dice: &mut Dice) -> Value {
         spoil(dice, &mut body);
     }
     Value::Object(body)
+}
+
+/// The one name of an id.
+fn name_of(id: &str) -> &'static str {
+    SERVICES[id.bytes().map(usize::from).sum::<usize>() % SERVICES.len()]
 }
 
 fn meta(dice: &mut Dice) -> Value {
@@ -204,7 +219,7 @@ fn spoil(dice: &mut Dice, body: &mut Map<String, Value>) {
 }
 
 /// A registration of another node, as an external program makes it.
-fn external(dice: &mut Dice) -> Value {
+fn external(dice: &mut Dice, renames: bool) -> Value {
     let mut body = Map::new();
     let node = dice.of(NODES);
     body.insert("Node".to_owned(), json!(node));
@@ -231,7 +246,8 @@ fn external(dice: &mut Dice) -> Value {
     let has_service = !dice.one_in(3);
     if has_service {
         let mut service = Map::new();
-        service.insert("Service".to_owned(), json!(dice.of(SERVICES)));
+        let name = if renames { dice.of(SERVICES) } else { name_of(service_id) };
+        service.insert("Service".to_owned(), json!(name));
         if !service_id.is_empty() {
             service.insert("ID".to_owned(), json!(service_id));
         }
@@ -318,12 +334,12 @@ fn garbage(dice: &mut Dice) -> Vec<u8> {
 }
 
 /// A request that writes.
-pub(super) fn write(dice: &mut Dice) -> Request {
+pub(super) fn write(dice: &mut Dice, renames: bool) -> Request {
     match dice.roll(20) {
         0..=5 => {
             let replace =
                 ["", "", "", "?replace-existing-checks=true", "?replace-existing-checks", "?replace-existing-checks=0"];
-            put(format!("/v1/agent/service/register{}", dice.of(&replace)), &service(dice))
+            put(format!("/v1/agent/service/register{}", dice.of(&replace)), &service(dice, renames))
         }
         6 | 7 => bare("PUT", format!("/v1/agent/service/deregister/{}", encode(dice.of(IDS)))),
         8 | 9 => put("/v1/agent/check/register".to_owned(), &check(dice, true)),
@@ -345,7 +361,7 @@ pub(super) fn write(dice: &mut Dice) -> Request {
                 false => bare("PUT", format!("/v1/agent/service/maintenance/{}{enable}", encode(dice.of(IDS)))),
             }
         }
-        16 | 17 => put("/v1/catalog/register".to_owned(), &external(dice)),
+        16 | 17 => put("/v1/catalog/register".to_owned(), &external(dice, renames)),
         18 => {
             let mut body = json!({"Node": dice.of(NODES)});
             match dice.roll(4) {
@@ -400,8 +416,9 @@ pub(super) fn read(dice: &mut Dice) -> (Request, bool) {
     for _ in 0..dice.roll(3) {
         params.push(param(dice, &path));
     }
-    // the original takes any selector on agent/checks, and finds nothing by it: ours finds what is asked for, as newer ones
-    if dice.one_in(4) && path != "/v1/agent/checks" {
+    // the original takes any selector on agent/checks and finds nothing by it, and takes no filter on catalog/services:
+    // ours finds what is asked for, as newer ones
+    if dice.one_in(4) && path != "/v1/agent/checks" && path != "/v1/catalog/services" {
         params.push(format!("filter={}", encode(&filter(dice, &path))));
     }
     let query = if params.is_empty() { String::new() } else { format!("?{}", params.join("&")) };
@@ -430,7 +447,7 @@ fn param(dice: &mut Dice, path: &str) -> String {
         11 | 12 => format!("node-meta={}", dice.of(&["rack:r1", "rack:r2", "az:z1", "rack", "none:x", ""])),
         13 => format!("index={}&wait=60ms", dice.of(&["0", "abc", "-1", "", "1", "99999999999999999999"])),
         14 => format!("wait={}", dice.of(&["5", "abc", "1s", "-1s", "", "0"])),
-        15 => "ns=default".to_owned(),
+        15 if !path.starts_with("/v1/agent/health") => "ns=default".to_owned(),
         16 => "format=text".to_owned(),
         17 => "unknown=1".to_owned(),
         18 => "max_stale=10s".to_owned(),
@@ -480,7 +497,7 @@ fn filter(dice: &mut Dice, path: &str) -> String {
             "Datacenter",
         ]
     } else if path.contains("catalog/nodes") {
-        &["Node", "ID", "Address", "Meta", "Meta.rack", "TaggedAddresses", "TaggedAddresses.lan", "Datacenter", "Bogus"]
+        &["Node", "Address", "Meta", "Meta.rack", "TaggedAddresses", "TaggedAddresses.lan", "Datacenter", "Bogus"]
     } else if path.contains("agent/services") || path.contains("catalog/node") {
         &[
             "Service",
@@ -542,6 +559,8 @@ fn filter(dice: &mut Dice, path: &str) -> String {
             6 => format!("{selector} not contains {value}"),
             7 => format!("{selector} is empty"),
             8 => format!("{selector} is not empty"),
+            // on a key that is not there the original says yes to these two
+            9 | 10 if selector.contains("eta.") => format!("{selector} != {value}"),
             9 => format!("{selector} matches \"{}\"", dice.of(&["^w", "b$", "e", ".*", "[", "(?i)WEB", "\\\\d"])),
             10 => format!("{selector} not matches `{}`", dice.of(&["^w", "x", "", "\\d"])),
             _ => format!("{selector}=={value}"),
@@ -572,13 +591,13 @@ fn filter(dice: &mut Dice, path: &str) -> String {
 }
 
 /// The next step.
-pub(super) fn step(dice: &mut Dice) -> Step {
+pub(super) fn step(dice: &mut Dice, renames: bool) -> Step {
     match dice.roll(20) {
-        0..=7 => Step::Write(write(dice)),
+        0..=7 => Step::Write(write(dice, renames)),
         8..=18 => Step::Read(read(dice).0),
         _ => {
             let (read, may_wait) = read(dice);
-            if may_wait { Step::Watch(read, write(dice)) } else { Step::Read(read) }
+            if may_wait { Step::Watch(read, write(dice, renames)) } else { Step::Read(read) }
         }
     }
 }
