@@ -17,13 +17,13 @@ use crate::state::{Effects, Refusal, State};
 use crate::watch::{Waiter, Watches};
 use parking_lot::Mutex;
 use rand::RngExt;
-use runtime::clock::Clock;
+use runtime::clock::{Clock, Instant};
 use runtime::disk::SharedDisk;
 use runtime::log::{Entry, Log, LogError, LogOptions, LogStats, Recovery};
 use runtime::ticket::NotDurable;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::Notify;
@@ -59,6 +59,9 @@ pub struct Wait {
 
 /// A wait that was not given.
 pub const WAIT_DEFAULT: Duration = Duration::from_secs(300);
+/// The pause after a snapshot that failed, and its limit after many.
+const SNAPSHOT_PAUSE: Duration = Duration::from_secs(1);
+const SNAPSHOT_PAUSE_MAX: Duration = Duration::from_secs(600);
 /// The longest wait.
 pub const WAIT_MAX: Duration = Duration::from_secs(600);
 
@@ -98,7 +101,16 @@ pub struct Store {
     blocking_refused: AtomicU64,
     commands: AtomicU64,
     snapshots_failed: AtomicU64,
-    snapshotting: AtomicBool,
+    snapshots: Mutex<Snapshots>,
+}
+
+/// Whether a snapshot is being written, and when the next one may be tried.
+#[derive(Debug, Default)]
+struct Snapshots {
+    running: bool,
+    /// How many failed in a row.
+    failed: u32,
+    not_before: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -121,8 +133,16 @@ impl Inner {
 impl Store {
     /// Opens the log in `<data-dir>/log` and replays it; every check that was there begins.
     pub fn open(config: &Config, disk: SharedDisk, clock: Clock) -> Result<(Arc<Store>, Recovery), LogError> {
+        Store::open_with(config, disk, clock, LogOptions { name: "registry", ..LogOptions::default() })
+    }
+
+    fn open_with(
+        config: &Config,
+        disk: SharedDisk,
+        clock: Clock,
+        options: LogOptions,
+    ) -> Result<(Arc<Store>, Recovery), LogError> {
         let mut state = State::new();
-        let options = LogOptions { name: "registry", ..LogOptions::default() };
         let dir = config.data_dir.join("log");
         let (log, recovery) = Log::open(disk, &dir, options, &mut |entry| replay(&mut state, entry))?;
         state.catalog.take_touched();
@@ -137,7 +157,7 @@ impl Store {
             blocking_refused: AtomicU64::new(0),
             commands: AtomicU64::new(0),
             snapshots_failed: AtomicU64::new(0),
-            snapshotting: AtomicBool::new(false),
+            snapshots: Mutex::new(Snapshots::default()),
         };
         Ok((Arc::new(store), recovery))
     }
@@ -267,20 +287,34 @@ impl Store {
         Ok(Place(&self.blocking))
     }
 
-    /// Writes a snapshot in the background when enough was logged since the last.
+    /// Writes a snapshot in the background when enough was logged since the last. After one that failed there is a pause,
+    /// each time twice as long: where there is no room, every write would try again.
     fn snapshot_if_due(self: &Arc<Self>) {
-        if self.log.stats().bytes_since_snapshot < self.limits.log_bytes_per_snapshot
-            || self.snapshotting.swap(true, Ordering::AcqRel)
-        {
+        if self.log.stats().bytes_since_snapshot < self.limits.log_bytes_per_snapshot {
             return;
         }
+        let mut snapshots = self.snapshots.lock();
+        if snapshots.running || snapshots.not_before.is_some_and(|at| self.clock.instant() < at) {
+            return;
+        }
+        snapshots.running = true;
+        drop(snapshots);
         let store = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
-            if let Err(error) = store.snapshot() {
-                store.snapshots_failed.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(%error, "cannot write a snapshot of the registry; its log stays longer");
+            let outcome = store.snapshot();
+            let mut snapshots = store.snapshots.lock();
+            snapshots.running = false;
+            match outcome {
+                Ok(()) => (snapshots.failed, snapshots.not_before) = (0, None),
+                Err(error) => {
+                    let pause = SNAPSHOT_PAUSE.saturating_mul(1 << snapshots.failed.min(10)).min(SNAPSHOT_PAUSE_MAX);
+                    snapshots.failed = snapshots.failed.saturating_add(1);
+                    snapshots.not_before = Some(store.clock.instant() + pause);
+                    store.snapshots_failed.fetch_add(1, Ordering::Relaxed);
+                    let again_in = pause.as_secs();
+                    tracing::warn!(%error, again_in, "cannot write a snapshot of the registry; its log stays longer");
+                }
             }
-            store.snapshotting.store(false, Ordering::Release);
         });
     }
 
@@ -358,3 +392,6 @@ impl Drop for WaitGuard<'_> {
         self.store.inner.lock().watches.remove(self.waiter.number, &self.waiter.keys);
     }
 }
+
+#[cfg(test)]
+mod tests;
