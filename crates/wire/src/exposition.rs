@@ -4,6 +4,7 @@
 
 pub mod encode;
 pub mod number;
+pub mod shown;
 pub mod text;
 
 /// The media type of text 0.0.4, as exporters answer it.

@@ -1,7 +1,8 @@
 //! Bodies of scrapes.
 
 use model::LabelsBuilder;
-use wire::exposition::text::{Entry, SHOWN_MAX, TextParser, read_labels};
+use wire::exposition::shown::SHOWN_MAX;
+use wire::exposition::text::{Entry, TextParser, read_labels};
 
 /// Every line is an entry or the end; a line recognised from the last visit reads as the line itself does.
 pub(super) fn run(body: &[u8]) {
@@ -17,8 +18,8 @@ pub(super) fn run(body: &[u8]) {
             }
             Ok(_) => {}
             Err(found) => {
-                // the original's words, the shown part of the body, and the part quoted once more
-                assert!(found.message.len() <= 12 * SHOWN_MAX + 200, "{}", found.message);
+                // parts of the body are shown up to three times, a byte as up to four characters (`\xff`)
+                assert!(found.message.len() <= 2 * 4 * SHOWN_MAX + 200, "{}", found.message);
                 error = Some(found);
                 break;
             }

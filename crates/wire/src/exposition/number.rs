@@ -3,7 +3,7 @@
 //! Whole numbers of up to 15 digits (most counters) take a multiply and an add per digit; eight at a time by SWAR when
 //! there are so many. Cost: 3–6 ns for those, 10–15 ns for the rest.
 
-use model::go_text::quote_bytes;
+use crate::exposition::shown::shown;
 
 /// Ten to the fifteenth is the last power of ten below 2^53: so many digits are exact whatever they are.
 const WHOLE_DIGITS_MAX: usize = 15;
@@ -16,7 +16,7 @@ pub fn parse_value(text: &[u8]) -> Result<f64, String> {
     if text.iter().any(|b| matches!(b, b'p' | b'P' | b'_')) {
         return Err("unsupported character in float".to_owned());
     }
-    let failed = |why: &str| Err(format!("strconv.ParseFloat: parsing {}: {why}", quote_bytes(text)));
+    let failed = |why: &str| Err(format!("strconv.ParseFloat: parsing {}: {why}", shown(text)));
     match parse_float(text) {
         Some(value) if value.is_nan() => Ok(f64::from_bits(model::sample::NORMAL_NAN_BITS)),
         Some(value) if value.is_infinite() && text.iter().any(u8::is_ascii_digit) => failed("value out of range"),
@@ -37,7 +37,7 @@ pub fn parse_float(text: &[u8]) -> Option<f64> {
 /// Parses a timestamp in milliseconds; digits only, as the original's lexer lets nothing else through.
 pub fn parse_timestamp(digits: &[u8]) -> Result<i64, String> {
     let number = digits.iter().try_fold(0i64, |sum, byte| sum.checked_mul(10)?.checked_add(i64::from(byte - b'0')));
-    number.ok_or_else(|| format!("strconv.ParseInt: parsing {}: value out of range", quote_bytes(digits)))
+    number.ok_or_else(|| format!("strconv.ParseInt: parsing {}: value out of range", shown(digits)))
 }
 
 fn parse_whole(text: &[u8]) -> Option<f64> {

@@ -16,22 +16,21 @@
 //! - quoted names (`{"a.name", "b.c"="d"}`) as in version 1.0.0;
 //! - one difference: spaces before a name are skipped; the original makes them part of the name.
 //!
-//! Limits: an error shows at most [`SHOWN_MAX`] bytes of the body.
+//! Limits: each part of the body that an error shows has at most [`SHOWN_MAX`](super::shown::SHOWN_MAX) bytes.
 //! Cost: about 1 ns per byte of a line, 10–20 ns for a known line. Source: exposition formats page of the Prometheus
 //! documentation; `text/tests/answers.rs` holds what Prometheus 3.5 answered to a hundred bodies.
 
 mod lexer;
 
 use crate::exposition::number;
+use crate::exposition::shown::shown;
+
 use lexer::{Lexer, State, Token};
 use model::go_text::format_float_general;
 use model::labels::METRIC_NAME;
 use model::{LabelsBuilder, MetricType};
 use std::borrow::Cow;
 use thiserror::Error;
-
-/// How many bytes of the body an error shows.
-pub const SHOWN_MAX: usize = 120;
 
 /// One line that says something.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,7 +76,7 @@ pub struct TextError {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum SeriesError {
     /// A label is there twice (`__name__` is the metric's name).
-    #[error("label name {} is not unique: invalid sample", model::go_text::quote(.0))]
+    #[error("label name {} is not unique: invalid sample", shown(.0.as_bytes()))]
     Duplicate(String),
     /// A quoted name is not UTF-8.
     #[error("invalid metric name or label names: {0}")]
@@ -159,7 +158,7 @@ impl<'a> TextParser<'a> {
     fn help(&mut self) -> Result<Entry<'a>, TextError> {
         let (name, text) = self.metadata("HELP")?;
         let text = std::str::from_utf8(text)
-            .map_err(|_| self.lexer.error(format!("help text {} is not a valid utf8 string", lexer::shown(text))))?;
+            .map_err(|_| self.lexer.error(format!("help text {} is not a valid utf8 string", shown(text))))?;
         self.lexer.next(State::Init);
         Ok(Entry::Help { name, text })
     }
@@ -172,7 +171,7 @@ impl<'a> TextParser<'a> {
             b"histogram" => MetricType::Histogram,
             b"summary" => MetricType::Summary,
             b"untyped" => MetricType::Unknown,
-            _ => return Err(self.lexer.error(format!("invalid metric type {}", lexer::shown(text)))),
+            _ => return Err(self.lexer.error(format!("invalid metric type {}", shown(text)))),
         };
         self.kind = kind;
         self.lexer.next(State::Init);
@@ -224,7 +223,7 @@ impl<'a> TextParser<'a> {
                 return Err(self.lexer.unexpected("expected label value", token));
             }
             if std::str::from_utf8(self.lexer.token()).is_err() {
-                let shown = lexer::shown(self.lexer.token());
+                let shown = shown(self.lexer.token());
                 return Err(self.lexer.error(format!("invalid UTF-8 label value: {shown}")));
             }
             token = self.lexer.next(State::Labels);
@@ -330,7 +329,7 @@ struct LabelsOfLine<'a> {
 impl LabelsOfLine<'_> {
     fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), SeriesError> {
         let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else {
-            return Err(SeriesError::Name(lexer::shown(self.series)));
+            return Err(SeriesError::Name(shown(self.series)));
         };
         if value.is_empty() {
             self.empty.push(name.to_owned());

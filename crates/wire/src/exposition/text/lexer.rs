@@ -2,9 +2,9 @@
 //!
 //! A body that does not end with a line break is read as if it did.
 
-use super::{SHOWN_MAX, TextError};
+use super::TextError;
+use crate::exposition::shown::{SHOWN_MAX, shown};
 use memchr::{memchr, memchr2};
-use model::go_text::quote_bytes;
 
 /// What may come next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,12 +248,4 @@ impl<'a> Lexer<'a> {
 
 fn is_metric_start(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || byte == b':'
-}
-
-/// The bytes quoted, cut after [`SHOWN_MAX`].
-pub(super) fn shown(bytes: &[u8]) -> String {
-    if bytes.len() > SHOWN_MAX {
-        return format!("{}...", quote_bytes(&bytes[..SHOWN_MAX]));
-    }
-    quote_bytes(bytes)
 }

@@ -105,6 +105,20 @@ fn known_series_are_passed_over() {
 }
 
 #[test]
+fn errors_show_little_of_a_long_body() {
+    let long = "x".repeat(1 << 20);
+    let bodies =
+        [format!("a {long}\n"), format!("a 1 {}\n", "9".repeat(1 << 20)), format!("a{{b='{long}"), long.clone()];
+    for body in bodies {
+        let error = TextParser::new(body.as_bytes()).find_map(Result::err).expect("refused");
+        assert!(error.to_string().len() < 800, "{}", error.to_string().len());
+    }
+    let twice = format!("a{{{long}=\"1\",{long}=\"2\"}}");
+    let error = read_labels(twice.as_bytes(), MetricType::Counter, &mut LabelsBuilder::new()).expect_err("twice");
+    assert!(error.to_string().len() < 400);
+}
+
+#[test]
 fn the_originals_samples_are_read() {
     let root = std::env::var_os("ISOBAR_CONFORMANCE")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"), PathBuf::from);
