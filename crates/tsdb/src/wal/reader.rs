@@ -56,7 +56,8 @@ impl SegmentReader {
         }
     }
 
-    /// The next record with its offset, or `None` at the end. Empty records are passed over, as Prometheus does.
+    /// The next record with its offset, or `None` at the end. Records of no bytes are passed over, as Prometheus does;
+    /// one that is empty only when decompressed is not.
     ///
     /// # Errors
     /// [`WalError::Damaged`] or [`WalError::Unsupported`]; the segment can not be read beyond that.
