@@ -6,6 +6,7 @@ mod edges;
 mod fuzz;
 mod machine;
 mod page;
+mod rust_tests;
 mod step;
 mod suite;
 mod tidy;
