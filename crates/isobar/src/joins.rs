@@ -5,7 +5,8 @@
 //! ours, each with the shell line that would register it.
 //! Costs: looking for listening ports takes 1–10 ms, so its answer is kept for [`PORTS_FOR`].
 
-use crate::world::VERSION;
+use crate::server::Running;
+use crate::world::{VERSION, World};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -22,7 +23,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 use tsdb::db::Db;
 use tsdb::head::Health as StoreHealth;
@@ -71,9 +72,9 @@ impl Parts {
 /// A server's side of the joins, once it runs.
 #[derive(Clone)]
 pub(crate) struct Server {
-    pub(crate) pools: Arc<Pools>,
-    pub(crate) db: Arc<Db>,
-    pub(crate) warnings: Arc<Mutex<Vec<String>>>,
+    pools: Arc<Pools>,
+    db: Arc<Db>,
+    warnings: Arc<Mutex<Vec<String>>>,
 }
 
 /// What the joins read.
@@ -90,7 +91,7 @@ pub(crate) struct Joins {
     pub(crate) own_ports: BTreeSet<u16>,
     pub(crate) parts: Parts,
     /// Set once the server runs.
-    pub(crate) server: std::sync::OnceLock<Server>,
+    pub(crate) server: OnceLock<Server>,
     pub(crate) ports: Mutex<Option<(Instant, Vec<Listener>)>>,
 }
 
@@ -144,6 +145,32 @@ async fn overview(State(joins): State<Arc<Joins>>) -> Response {
 }
 
 impl Joins {
+    /// Those of a server by itself: without a registry, services are what its discovery found.
+    pub(crate) fn of_server(world: &World) -> Self {
+        Joins {
+            clock: world.clock.clone(),
+            disk: world.disk.clone(),
+            started: world.clock.now(),
+            registry: None,
+            registry_address: String::new(),
+            instance: None,
+            own_ports: BTreeSet::new(),
+            parts: Parts::default(),
+            server: OnceLock::new(),
+            ports: Mutex::new(None),
+        }
+    }
+
+    /// The server runs: what is joined is there.
+    pub(crate) fn server_runs(&self, running: &Running) {
+        self.parts.set("server", |part| part.address = Some(running.address.to_string()));
+        let _ = self.server.set(Server {
+            pools: running.pools.clone(),
+            db: running.db.clone(),
+            warnings: running.warnings.clone(),
+        });
+    }
+
     fn machine(&self) -> Value {
         let memory = self.disk.read(Path::new("/proc/meminfo")).ok().and_then(|text| memory_total(&text));
         let release = self.disk.read(Path::new("/etc/os-release")).unwrap_or_default();

@@ -12,6 +12,7 @@ pub(crate) mod config;
 pub(crate) mod flags;
 pub(crate) mod status;
 
+use crate::joins::{self, Joins};
 use crate::role::{Ending, flag_ending};
 use crate::world::{self, LogChoice, PROMETHEUS_VERSION, World};
 use crate::{metrics, page};
@@ -82,7 +83,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Ending> {
     let log = LogChoice::parse(given.value("log.format"), given.value("log.level")).map_err(usage)?;
     let options = Options::from_flags(&given).map_err(usage)?;
     world::run(log, |world| async move {
-        let server = start(&world, options, Router::new()).await?;
+        let joins = Arc::new(Joins::of_server(&world));
+        let server = start(&world, options, joins::routes(joins.clone())).await?;
+        joins.server_runs(&server);
         world.until_told(async || server.reload_logged().await).await?;
         server.close().await;
         Ok(())

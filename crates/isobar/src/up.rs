@@ -198,12 +198,7 @@ async fn start(world: &World, given: &Given, mut options: Options) -> Result<()>
         vec![format!("127.0.0.1:{}", exporter_address.port()), format!("127.0.0.1:{}", port_of(&options.listen[0]))];
     let extra = joins::routes(joins.clone()).merge(registry.routes());
     let running = server::start(world, options, extra).await?;
-    parts.set("server", |part| part.address = Some(running.address.to_string()));
-    let _ = joins.server.set(joins::Server {
-        pools: running.pools.clone(),
-        db: running.db.clone(),
-        warnings: running.warnings.clone(),
-    });
+    joins.server_runs(&running);
     register_own(world, &registry_address, exporter_address.port(), running.address.port()).await?;
     tracing::info!(
         data = %data.display(),
