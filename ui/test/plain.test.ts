@@ -195,7 +195,7 @@ describe('services', () => {
   const service = (over: Partial<Service>): Service => ({ name: 's', instances: 2, passing: 2, warning: 0, critical: 0, how: 'registry', scraped: true, targets_up: 0, targets_down: 0, tags: [], ...over });
   it('judges', () => assert.deepEqual(
     [service({}), service({ critical: 1 }), service({ critical: 2 }), service({ warning: 1 }), service({ targets_up: 1, targets_down: 1 }), service({ passing: 0 })].map((one) => judge(one).word),
-    ['ok', 'failing', 'down', 'warning', 'partly unreachable', 'unknown'],
+    ['ok', 'failing', 'down', 'warning', 'partly down', 'unknown'],
   ));
   it('puts what fails first', () => assert.deepEqual(ordered([service({ name: 'b' }), service({ name: 'z', critical: 1 }), service({ name: 'a' })]).map((one) => one.name), ['z', 'a', 'b']));
   const entry: HealthEntry = { Node: { Node: 'n', Address: '10.0.0.1' }, Service: { ID: 's-1', Service: 's', Tags: null, Address: '', Port: 80 }, Checks: [{ CheckID: 'c', Name: '', Status: 'critical', Output: 'no', ServiceID: 's-1' }] };

@@ -1,14 +1,19 @@
 /** The metrics browser: every name with its type and help; a click puts it into the query. */
 
-import { createMemo, createResource, createSignal, For, Show, type JSX } from 'solid-js';
+import { createMemo, createSignal, For, Show, type JSX } from 'solid-js';
 import { match } from '../plain/match.ts';
 import { grouped } from '../plain/number.ts';
 import { metadata, metricNames, type MetricMetadata } from '../prometheus.ts';
-import { epoch } from '../server.ts';
+import { createPoll } from '../poll.ts';
+import { now } from '../settings.ts';
+import { summary } from '../summary.ts';
 import { Empty, Waiting } from '../part/mark.tsx';
 
 /** Rows drawn; the filter narrows the rest. */
 const SHOWN = 100;
+/** How long after its first sample a server is young, and how often it is asked then. */
+const YOUNG_MS = 60_000;
+const YOUNG_EVERY_MS = 3000;
 
 interface Metric { readonly name: string; readonly about: MetricMetadata | null }
 
@@ -26,19 +31,31 @@ export function firstQuery(name: string, type: string): string {
 
 export function MetricList(props: { choose: (name: string, type: string) => void; inUse: string }): JSX.Element {
   const [text, setText] = createSignal('');
-  const [metrics] = createResource(epoch, async (): Promise<Metric[]> => {
-    const [names, known] = await Promise.all([metricNames(), metadata().catch(() => ({}))]);
-    return names.map((name) => ({ name, about: aboutOf(name, known) }));
-  });
-  const all = () => (metrics.error === undefined ? metrics.latest ?? [] : []);
+  // A young server learns names with every target's first visit.
+  const young = createMemo(() => now() - (summary()?.dataFromMs ?? now()) < YOUNG_MS);
+  const metrics = createPoll(
+    () => 'metrics',
+    async (_, signal): Promise<Metric[]> => {
+      const [names, known] = await Promise.all([metricNames(signal), metadata(signal).catch(() => ({}))]);
+      const before = new Map(all().map((metric) => [metric.name, metric]));
+      return names.map((name) => {
+        const about = aboutOf(name, known);
+        const old = before.get(name);
+        // An unchanged row keeps its element, and with it the focus.
+        return old !== undefined && old.about?.help === about?.help && old.about?.type === about?.type ? old : { name, about };
+      });
+    },
+    () => (young() ? YOUNG_EVERY_MS : null),
+  );
+  const all = () => metrics.data() ?? [];
   const found = createMemo(() => match(all(), text(), (metric) => metric.name));
   return (
     <aside class="panel metrics" aria-label="Metrics">
       <div class="metrics-search">
-        <input class="search" type="search" aria-label="Find a metric" placeholder={metrics.loading ? 'metrics' : `${grouped(all().length)} metrics`} value={text()} onInput={(event) => setText(event.currentTarget.value)} />
+        <input class="search" type="search" aria-label="Find a metric" placeholder={metrics.data() === undefined ? 'metrics' : `${grouped(all().length)} metrics`} value={text()} onInput={(event) => setText(event.currentTarget.value)} />
       </div>
-      <Show when={metrics.error === undefined} fallback={<Empty title="The metrics could not be listed" />}>
-        <Show when={metrics.latest} fallback={<Waiting rows={8} />}>
+      <Show when={metrics.error() === undefined || metrics.data() !== undefined} fallback={<Empty title="The metrics could not be listed" />}>
+        <Show when={metrics.data()} fallback={<Waiting rows={8} />}>
           <ul class="metrics-list">
             <For each={found().slice(0, SHOWN)}>
               {(metric) => (

@@ -45,6 +45,7 @@ async function whyOf(selector: Selector, expr: string, span: Span): Promise<Reas
   const blank = { exprs: [], range: null };
   if (selector.metric !== '') {
     const names = await metricNames();
+    if (names.length === 0) return { ...blank, title: 'Nothing is stored yet', text: 'Samples come with the first visit of a target.' };
     if (!names.includes(selector.metric)) {
       const near = nearest(selector.metric, names, 5);
       return { ...blank, title: `No metric is called ${selector.metric}`, text: near.length > 0 ? 'The nearest names:' : 'Nothing here has a name like it.', exprs: near.map((name) => ({ label: name, expr: expr.replaceAll(selector.metric, name) })) };

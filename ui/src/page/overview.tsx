@@ -64,7 +64,7 @@ export function OverviewPage(): JSX.Element {
             <h2 id="services-title">Services</h2>
             <span class="muted wide">{page.data()?.server.registry === false ? 'found by discovery' : 'found in the registry'}</span>
             <span class="grow" />
-            <Show when={page.data()}>{(known) => <a href={to('/services')} data-page>all {known().services.length}</a>}</Show>
+            <Show when={page.data()?.services.length}>{(count) => <a href={to('/services')} data-page>all {count()}</a>}</Show>
           </div>
           <Show when={page.data()} fallback={<Waiting />}>
             {(known) => (

@@ -8,7 +8,7 @@ import { createPoll } from '../poll.ts';
 import { targets } from '../prometheus.ts';
 import { navigate, search } from '../route.ts';
 import { ApiError } from '../server.ts';
-import { summary } from '../summary.ts';
+import { summarized, summary } from '../summary.ts';
 import { Bar } from '../part/bar.tsx';
 import { Ago, Empty, LabelList, Problem, StateMark, StateToggle, Waiting } from '../part/mark.tsx';
 import { ServiceTable } from '../part/service_table.tsx';
@@ -71,6 +71,7 @@ export function ServicesPage(): JSX.Element {
 
 /** The registry's answer, or null where there is none. */
 async function registryInstances(name: string, signal: AbortSignal): Promise<Awaited<ReturnType<typeof healthOf>> | null> {
+  await summarized();
   if (summary()?.registry === false) return null;
   try {
     return await healthOf(name, signal);

@@ -25,7 +25,7 @@ export interface Judged { readonly state: State; readonly word: string }
 export function judge(service: Service): Judged {
   if (service.critical > 0) return { state: 'crit', word: service.critical >= service.instances ? 'down' : 'failing' };
   if (service.warning > 0) return { state: 'warn', word: 'warning' };
-  if (service.targets_down > 0) return { state: 'crit', word: service.targets_up === 0 ? 'unreachable' : 'partly unreachable' };
+  if (service.targets_down > 0) return { state: 'crit', word: service.targets_up === 0 ? 'unreachable' : 'partly down' };
   if (service.passing > 0 || service.targets_up > 0) return { state: 'ok', word: 'ok' };
   return { state: 'unknown', word: 'unknown' };
 }
