@@ -341,7 +341,18 @@ impl Intake {
         }
         let values = vec![STALE_NAN; series.len()];
         let mut appender = store.begin(Tenant::DEFAULT)?;
-        appender.row(Row { lane: self.lane, at, series: &series, values: &values, starts: &[] })?;
+        match appender.row(Row { lane: self.lane, at, series: &series, values: &values, starts: &[] }) {
+            // one that is forgotten has ended already; nothing of the row was staged, so the others go one by one
+            Err(AppendError::UnknownSeries(_)) => {
+                for series in series {
+                    match appender.sample(series, at, STALE_NAN, Timestamp(0)) {
+                        Ok(()) | Err(AppendError::UnknownSeries(_)) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+            }
+            staged => staged?,
+        }
         appender.commit(Durability::Soon)?;
         Ok(())
     }

@@ -67,6 +67,10 @@ impl Appender for Transaction {
     }
 
     fn sample(&mut self, series: SeriesRef, at: Timestamp, value: f64, _: Timestamp) -> Result<(), AppendError> {
+        let below = self.kept.lock().expect("kept").forgotten_below;
+        if !series.is_provisional() && series.0 < below {
+            return Err(AppendError::UnknownSeries(series));
+        }
         self.staged.push((series, at.0, value));
         Ok(())
     }
@@ -407,6 +411,18 @@ fn a_removed_target_ends_everything_it_fed() {
     bench.intake.end(&bench.store, Timestamp(bench.now)).expect("the store takes everything");
     let ended = bench.at(bench.now);
     assert!(ended.len() == 9 && ended.iter().all(|line| line.ends_with("stale")), "{ended:?}");
+}
+
+#[test]
+fn a_series_the_store_forgot_does_not_keep_others_from_ending() {
+    let mut bench = Bench::new("job_name: j");
+    bench.visit(Ok("a 1\nb 2\n"));
+    // the first one born is forgotten
+    bench.store.0.lock().expect("kept").forgotten_below = 1;
+    bench.now += 1000;
+    bench.intake.end(&bench.store, Timestamp(bench.now)).expect("the store takes the rest");
+    let ended = bench.at(bench.now);
+    assert!(ended.len() == 6 && ended.iter().all(|line| line.ends_with("stale")), "{ended:?}");
 }
 
 mod random {
