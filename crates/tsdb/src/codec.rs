@@ -1,7 +1,7 @@
 //! The number forms of Prometheus' files: big-endian fixed widths, LEB128, zigzag, length-prefixed text, CRC-32C.
 //!
-//! [`Cursor`] reads them from a slice and never past its end; every length is checked against what is left before it is
-//! used, so bytes from outside can neither panic nor make anybody allocate more than they are long.
+//! [`Cursor`] reads them from a slice and never past its end ([`Fields`] says what was missing); every length is checked
+//! against what is left before it is used, so bytes from outside can neither panic nor make anybody allocate more than they are long.
 
 use thiserror::Error;
 
@@ -20,7 +20,7 @@ pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
     crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, bytes) as u32
 }
 
-/// Reads forwards through a slice.
+/// Reads forwards through a slice; every method answers `None` where the bytes end or are no such number.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor<'a> {
     bytes: &'a [u8],
@@ -28,79 +28,116 @@ pub(crate) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Cursor { bytes, at: 0 }
+    /// Begins at offset `at`, which may lie behind the end.
+    pub(crate) fn new(bytes: &'a [u8], at: usize) -> Self {
+        Cursor { bytes, at }
     }
 
-    #[cfg(test)]
     pub(crate) fn position(&self) -> usize {
         self.at
     }
 
-    pub(crate) fn rest(&self) -> &'a [u8] {
-        &self.bytes[self.at..]
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.at == self.bytes.len()
-    }
-
-    fn bad(&self, what: &'static str) -> CodecError {
-        CodecError { what, at: self.at }
-    }
-
-    pub(crate) fn take(&mut self, len: usize, what: &'static str) -> Result<&'a [u8], CodecError> {
-        let taken = self.rest().get(..len).ok_or(self.bad(what))?;
-        self.at += len;
-        Ok(taken)
-    }
-
-    pub(crate) fn u8(&mut self, what: &'static str) -> Result<u8, CodecError> {
-        self.take(1, what).map(|b| b[0])
+    pub(crate) fn remaining(&self) -> usize {
+        self.bytes.len().saturating_sub(self.at)
     }
 
     #[inline]
-    pub(crate) fn u64(&mut self, what: &'static str) -> Result<u64, CodecError> {
-        let bytes = self.rest().first_chunk::<8>().ok_or(self.bad(what))?;
-        self.at += 8;
-        Ok(u64::from_be_bytes(*bytes))
+    pub(crate) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let end = self.at.checked_add(count)?;
+        let taken = self.bytes.get(self.at..end)?;
+        self.at = end;
+        Some(taken)
+    }
+
+    pub(crate) fn u32(&mut self) -> Option<u32> {
+        self.take(4)?.first_chunk().map(|four| u32::from_be_bytes(*four))
     }
 
     #[inline]
-    pub(crate) fn uvarint(&mut self, what: &'static str) -> Result<u64, CodecError> {
+    pub(crate) fn u64(&mut self) -> Option<u64> {
+        self.take(8)?.first_chunk().map(|eight| u64::from_be_bytes(*eight))
+    }
+
+    #[inline]
+    pub(crate) fn uvarint(&mut self) -> Option<u64> {
         let (mut number, mut shift) = (0u64, 0);
-        for (at, &byte) in self.bytes[self.at..].iter().take(10).enumerate() {
+        for (at, &byte) in self.bytes.get(self.at..)?.iter().take(10).enumerate() {
             if at == 9 && byte > 1 {
                 break;
             }
             number |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
                 self.at += at + 1;
-                return Ok(number);
+                return Some(number);
             }
             shift += 7;
         }
-        Err(self.bad(what))
+        None
     }
 
     /// A zigzag number.
     #[inline]
-    pub(crate) fn varint(&mut self, what: &'static str) -> Result<i64, CodecError> {
-        let number = self.uvarint(what)?;
-        Ok((number >> 1) as i64 ^ -((number & 1) as i64))
+    pub(crate) fn varint(&mut self) -> Option<i64> {
+        self.uvarint().map(|number| (number >> 1) as i64 ^ -((number & 1) as i64))
     }
 
-    /// A length that what follows can still hold.
-    pub(crate) fn length(&mut self, what: &'static str) -> Result<usize, CodecError> {
-        let bad = self.bad(what);
-        usize::try_from(self.uvarint(what)?).ok().filter(|len| *len <= self.rest().len()).ok_or(bad)
+    /// The bytes of a length-prefixed string.
+    #[inline]
+    pub(crate) fn text(&mut self) -> Option<&'a [u8]> {
+        let len = usize::try_from(self.uvarint()?).ok()?;
+        self.take(len)
+    }
+}
+
+/// A [`Cursor`] over a record whose errors name the field that was expected, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Fields<'a>(Cursor<'a>);
+
+impl<'a> Fields<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Fields(Cursor::new(bytes, 0))
+    }
+
+    pub(crate) fn remaining(&self) -> usize {
+        self.0.remaining()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.remaining() == 0
+    }
+
+    #[inline]
+    fn field<T>(
+        &mut self,
+        what: &'static str,
+        read: impl FnOnce(&mut Cursor<'a>) -> Option<T>,
+    ) -> Result<T, CodecError> {
+        let at = self.0.position();
+        read(&mut self.0).ok_or(CodecError { what, at })
+    }
+
+    pub(crate) fn u8(&mut self, what: &'static str) -> Result<u8, CodecError> {
+        self.field(what, |cursor| cursor.take(1).map(|one| one[0]))
+    }
+
+    #[inline]
+    pub(crate) fn u64(&mut self, what: &'static str) -> Result<u64, CodecError> {
+        self.field(what, Cursor::u64)
+    }
+
+    #[inline]
+    pub(crate) fn uvarint(&mut self, what: &'static str) -> Result<u64, CodecError> {
+        self.field(what, Cursor::uvarint)
+    }
+
+    #[inline]
+    pub(crate) fn varint(&mut self, what: &'static str) -> Result<i64, CodecError> {
+        self.field(what, Cursor::varint)
     }
 
     /// Length-prefixed UTF-8.
     pub(crate) fn text(&mut self, what: &'static str) -> Result<&'a str, CodecError> {
-        let bad = self.bad(what);
-        let len = self.length(what)?;
-        std::str::from_utf8(self.take(len, what)?).map_err(|_| bad)
+        self.field(what, |cursor| std::str::from_utf8(cursor.text()?).ok())
     }
 }
 
@@ -135,19 +172,28 @@ mod tests {
             put_varint(&mut bytes, signed);
             put_uvarint(&mut bytes, unsigned);
             put_text(&mut bytes, &text);
-            let mut cursor = Cursor::new(&bytes);
-            prop_assert_eq!(cursor.varint("a"), Ok(signed));
-            prop_assert_eq!(cursor.uvarint("b"), Ok(unsigned));
-            prop_assert_eq!(cursor.text("c"), Ok(text.as_str()));
-            prop_assert!(cursor.is_empty());
+            let mut fields = Fields::new(&bytes);
+            prop_assert_eq!(fields.varint("a"), Ok(signed));
+            prop_assert_eq!(fields.uvarint("b"), Ok(unsigned));
+            let at = bytes.len() - fields.remaining();
+            prop_assert_eq!(Fields(Cursor::new(&bytes[..bytes.len() - 1], at)).text("d"), Err(CodecError { what: "d", at }));
+            prop_assert_eq!(fields.text("c"), Ok(text.as_str()));
+            prop_assert!(fields.is_empty());
         }
 
         #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
-            let mut cursor = Cursor::new(&bytes);
-            while cursor.varint("x").is_ok() && cursor.text("y").is_ok() {}
+            let mut cursor = Cursor::new(&bytes, 0);
+            while cursor.varint().is_some() && cursor.text().is_some() {}
             prop_assert!(cursor.position() <= bytes.len());
         }
+    }
+
+    #[test]
+    fn numbers_beyond_64_bits_are_refused() {
+        assert_eq!(Cursor::new(&[0xff; 11], 0).uvarint(), None);
+        assert_eq!(Cursor::new(&[1], usize::MAX).take(usize::MAX), None);
+        assert_eq!(Cursor::new(&[1], usize::MAX).uvarint(), None);
     }
 
     #[test]

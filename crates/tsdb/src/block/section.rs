@@ -1,9 +1,7 @@
-//! Reading numbers, texts and checksummed sections of the block formats (writing them: [`crate::codec`]).
-//!
-//! [`Cursor`] never panics and never reads beyond its slice: every method answers `None` where the bytes end.
+//! Checksummed sections of the block formats; numbers and texts are [`crate::codec`]'s.
 
 use super::error::Damage;
-pub(crate) use crate::codec::{crc32c, put_text, put_uvarint, put_varint};
+pub(crate) use crate::codec::{Cursor, crc32c, put_text, put_uvarint, put_varint};
 
 /// A running CRC-32C, for sections that are written piece by piece.
 pub(crate) struct Crc(crc_fast::Digest);
@@ -24,72 +22,6 @@ impl Crc {
 
 pub(crate) fn uvarint_len(number: u64) -> usize {
     (64 - (number | 1).leading_zeros() as usize).div_ceil(7)
-}
-
-/// Reads forward through a slice.
-#[derive(Clone)]
-pub(crate) struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Cursor<'a> {
-    pub(crate) fn new(bytes: &'a [u8], at: usize) -> Self {
-        Cursor { bytes, at }
-    }
-
-    pub(crate) fn position(&self) -> usize {
-        self.at
-    }
-
-    pub(crate) fn remaining(&self) -> usize {
-        self.bytes.len().saturating_sub(self.at)
-    }
-
-    #[inline]
-    pub(crate) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let end = self.at.checked_add(count)?;
-        let taken = self.bytes.get(self.at..end)?;
-        self.at = end;
-        Some(taken)
-    }
-
-    pub(crate) fn u32(&mut self) -> Option<u32> {
-        self.take(4)?.first_chunk().map(|four| u32::from_be_bytes(*four))
-    }
-
-    pub(crate) fn u64(&mut self) -> Option<u64> {
-        self.take(8)?.first_chunk().map(|eight| u64::from_be_bytes(*eight))
-    }
-
-    #[inline]
-    pub(crate) fn uvarint(&mut self) -> Option<u64> {
-        let mut number = 0;
-        for shift in (0..70).step_by(7) {
-            let byte = *self.bytes.get(self.at)?;
-            self.at += 1;
-            if shift == 63 && byte > 1 {
-                return None;
-            }
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(number);
-            }
-        }
-        None
-    }
-
-    #[inline]
-    pub(crate) fn varint(&mut self) -> Option<i64> {
-        self.uvarint().map(|number| (number >> 1) as i64 ^ -((number & 1) as i64))
-    }
-
-    /// The bytes of a length-prefixed string.
-    #[inline]
-    pub(crate) fn text(&mut self) -> Option<&'a [u8]> {
-        let len = usize::try_from(self.uvarint()?).ok()?;
-        self.take(len)
-    }
 }
 
 /// The body of a section `u32 len | body | CRC(body)`.
@@ -140,11 +72,5 @@ mod tests {
         crc.update(b"12345");
         crc.update(b"6789");
         assert_eq!(crc.finish(), 0xe306_9283);
-    }
-
-    #[test]
-    fn numbers_beyond_64_bits_are_refused() {
-        assert_eq!(Cursor::new(&[0xff; 11], 0).uvarint(), None);
-        assert_eq!(Cursor::new(&[1], usize::MAX).take(usize::MAX), None);
     }
 }

@@ -12,7 +12,7 @@
 //! files hold. Types 5 (marks of the out-of-order log), 7 to 10 and 12, 13 (native histograms) and 11 (samples with start
 //! times) are known by name and not read yet. An unknown type is skipped, as Prometheus does.
 
-use crate::codec::{CodecError, Cursor, put_text, put_uvarint, put_varint};
+use crate::codec::{CodecError, Fields, put_text, put_uvarint, put_varint};
 use model::Labels;
 
 const SERIES: u8 = 1;
@@ -79,8 +79,8 @@ pub fn kind_of(record: &[u8]) -> RecordKind {
     }
 }
 
-fn body(record: &[u8]) -> Cursor<'_> {
-    Cursor::new(record.get(1..).unwrap_or_default())
+fn body(record: &[u8]) -> Fields<'_> {
+    Fields::new(record.get(1..).unwrap_or_default())
 }
 
 /// Appends a series record.
@@ -130,19 +130,19 @@ pub fn encode_tombstones(into: &mut Vec<u8>, tombstones: &[LogTombstone]) {
 /// # Errors
 /// The body does not decode; entries before that were appended.
 pub fn decode_series(record: &[u8], into: &mut Vec<(u64, Labels)>) -> Result<(), CodecFailure> {
-    let mut cursor = body(record);
+    let mut fields = body(record);
     let mut pairs = Vec::new();
-    while !cursor.is_empty() {
-        let number = cursor.u64("series ref")?;
-        into.push((number, take_labels(&mut cursor, &mut pairs)?));
+    while !fields.is_empty() {
+        let number = fields.u64("series ref")?;
+        into.push((number, take_labels(&mut fields, &mut pairs)?));
     }
     Ok(())
 }
 
-fn take_labels<'a>(cursor: &mut Cursor<'a>, pairs: &mut Vec<(&'a str, &'a str)>) -> Result<Labels, CodecError> {
+fn take_labels<'a>(fields: &mut Fields<'a>, pairs: &mut Vec<(&'a str, &'a str)>) -> Result<Labels, CodecError> {
     pairs.clear();
-    for _ in 0..cursor.uvarint("number of labels")? {
-        pairs.push((cursor.text("label name")?, cursor.text("label value")?));
+    for _ in 0..fields.uvarint("number of labels")? {
+        pairs.push((fields.text("label name")?, fields.text("label value")?));
     }
     if pairs.windows(2).all(|two| two[0].0 < two[1].0) {
         Ok(Labels::from_sorted(pairs.iter().copied()))
@@ -156,18 +156,18 @@ fn take_labels<'a>(cursor: &mut Cursor<'a>, pairs: &mut Vec<(&'a str, &'a str)>)
 /// # Errors
 /// The body does not decode; samples before that were appended.
 pub fn decode_samples(record: &[u8], into: &mut Vec<LogSample>) -> Result<(), CodecFailure> {
-    let mut cursor = body(record);
-    if cursor.is_empty() {
+    let mut fields = body(record);
+    if fields.is_empty() {
         return Ok(());
     }
-    let base_series = cursor.u64("first series ref")?;
-    let base_at = cursor.u64("first time")? as i64;
+    let base_series = fields.u64("first series ref")?;
+    let base_at = fields.u64("first time")? as i64;
     // ten bytes a sample at least
-    into.reserve(cursor.rest().len() / 10);
-    while !cursor.is_empty() {
-        let series = base_series.wrapping_add(cursor.varint("series ref")? as u64);
-        let at = base_at.wrapping_add(cursor.varint("time")?);
-        let value = f64::from_bits(cursor.u64("value")?);
+    into.reserve(fields.remaining() / 10);
+    while !fields.is_empty() {
+        let series = base_series.wrapping_add(fields.varint("series ref")? as u64);
+        let at = base_at.wrapping_add(fields.varint("time")?);
+        let value = f64::from_bits(fields.u64("value")?);
         into.push(LogSample { series, at, value });
     }
     Ok(())
@@ -178,10 +178,10 @@ pub fn decode_samples(record: &[u8], into: &mut Vec<LogSample>) -> Result<(), Co
 /// # Errors
 /// The body does not decode; entries before that were appended.
 pub fn decode_tombstones(record: &[u8], into: &mut Vec<LogTombstone>) -> Result<(), CodecFailure> {
-    let mut cursor = body(record);
-    while !cursor.is_empty() {
-        let series = cursor.u64("series ref")?;
-        let (first, last) = (cursor.varint("first time")?, cursor.varint("last time")?);
+    let mut fields = body(record);
+    while !fields.is_empty() {
+        let series = fields.u64("series ref")?;
+        let (first, last) = (fields.varint("first time")?, fields.varint("last time")?);
         into.push(LogTombstone { series, first, last });
     }
     Ok(())
@@ -192,17 +192,18 @@ pub fn decode_tombstones(record: &[u8], into: &mut Vec<LogTombstone>) -> Result<
 /// # Errors
 /// The body does not decode.
 pub fn check_exemplars(record: &[u8]) -> Result<usize, CodecFailure> {
-    let mut cursor = body(record);
-    if cursor.is_empty() {
+    let mut fields = body(record);
+    if fields.is_empty() {
         return Ok(0);
     }
-    cursor.take(16, "first ref and time")?;
+    fields.u64("first ref")?;
+    fields.u64("first time")?;
     let (mut count, mut pairs) = (0, Vec::new());
-    while !cursor.is_empty() {
-        cursor.varint("series ref")?;
-        cursor.varint("time")?;
-        cursor.u64("value")?;
-        take_labels(&mut cursor, &mut pairs)?;
+    while !fields.is_empty() {
+        fields.varint("series ref")?;
+        fields.varint("time")?;
+        fields.u64("value")?;
+        take_labels(&mut fields, &mut pairs)?;
         count += 1;
     }
     Ok(count)
@@ -213,14 +214,14 @@ pub fn check_exemplars(record: &[u8]) -> Result<usize, CodecFailure> {
 /// # Errors
 /// The body does not decode.
 pub fn check_metadata(record: &[u8]) -> Result<usize, CodecFailure> {
-    let mut cursor = body(record);
+    let mut fields = body(record);
     let mut count = 0;
-    while !cursor.is_empty() {
-        cursor.uvarint("series ref")?;
-        cursor.u8("metric type")?;
-        for _ in 0..cursor.uvarint("number of fields")? {
-            cursor.text("field name")?;
-            cursor.text("field value")?;
+    while !fields.is_empty() {
+        fields.uvarint("series ref")?;
+        fields.u8("metric type")?;
+        for _ in 0..fields.uvarint("number of fields")? {
+            fields.text("field name")?;
+            fields.text("field value")?;
         }
         count += 1;
     }
