@@ -7,6 +7,7 @@ mod durability;
 mod format;
 mod found;
 mod refusals;
+mod texts;
 mod up;
 
 use std::path::PathBuf;

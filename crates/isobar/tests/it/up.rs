@@ -86,3 +86,42 @@ fn the_page_talks_to_its_own_origin_alone() {
         assert_eq!(answer.status, 421, "port {port}");
     }
 }
+
+#[test]
+fn a_server_by_itself_shows_what_its_discovery_found() {
+    let folder = Scratch::new("server-joins").expect("a folder");
+    let exporter = Exporter::start(0, |_| Reply::Page("of_the_user 7\n".to_owned())).expect("a port");
+    let config = isobar::scrape_config("1s", exporter.port, 2);
+    let server = isobar::server(&binary(), folder.path(), &config, &[]).expect("a port").start().expect("it starts");
+    let services = || http::get(server.port, "/ui/services").expect("an answer").json().expect("JSON");
+    wait_for("the targets", LIMIT, || Some(services()).filter(|s| s["services"][0]["targets_up"] == 2)).expect("found");
+    let found = services();
+    assert_eq!(
+        (&found["registry"], &found["services"][0]["how"]),
+        (&false.into(), &"static_configs".into()),
+        "{found}"
+    );
+    let overview = http::get(server.port, "/ui/overview").expect("an answer").json().expect("JSON");
+    assert!(overview["server"]["data_from_ms"].as_i64().is_some_and(|at| at > 1_700_000_000_000), "{overview}");
+    assert_eq!(overview["server"]["parts"][0]["name"], "server", "{overview}");
+    assert_eq!(overview["ports"], serde_json::json!([]), "no registry, nothing to register at");
+}
+
+#[test]
+fn an_unknown_path_is_a_page_for_people_and_a_line_for_programs() {
+    let folder = Scratch::new("unknown-path").expect("a folder");
+    let up = isobar::start_up(&binary(), folder.path(), &[]).expect("it starts");
+    let mut client = Client::new(up.role.port);
+    for (path, accept, html) in [
+        ("/nope", "text/html,*/*;q=0.8", true),
+        ("/services/", "text/html", true),
+        ("/nope", "*/*", false),
+        ("/api/v1/nope", "text/html", false),
+        ("/assets/nope.js", "text/html", false),
+    ] {
+        let answer = client.request("GET", path, &[("Accept", accept)], b"").expect("an answer");
+        assert_eq!(answer.status, 404, "{path}");
+        let is_html = answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
+        assert_eq!(is_html, html, "{path} for {accept}");
+    }
+}
