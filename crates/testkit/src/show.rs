@@ -9,6 +9,7 @@ mod record;
 pub mod bad_input;
 pub mod big_body;
 mod build;
+mod dice;
 pub mod discovery;
 mod first_run;
 mod footprint;
@@ -17,6 +18,7 @@ mod idle_connections;
 mod kill9;
 mod level;
 mod node_exporter;
+pub mod random_expressions;
 pub mod random_histories;
 mod recorded;
 pub mod registry_kill9;
@@ -87,6 +89,11 @@ pub const SHOWS: &[Show] = &[
         name: "grafana-calls",
         bound: "the calls of a Grafana's data source are answered as Prometheus 3.5.3 answers them",
         run: grafana_calls::run,
+    },
+    Show {
+        name: "random-expressions",
+        bound: "50 000 random requests to ours and to Prometheus 3.5.3 over the same blocks: status, errors, annotations, labels, values equal",
+        run: random_expressions::run,
     },
     Show {
         name: "random-histories",
