@@ -7,6 +7,12 @@ use net::server::{HostPolicy, Listener, Server, ServerConfig};
 use registry::{Config, Registry};
 use runtime::flags::{self, Flag, Given};
 
+const USAGE: &str = "\
+isobar registry [<flags>]
+
+The service catalog and its health checks, over Consul's HTTP API, on one server.
+Flags are Consul's; one dash or two.";
+
 const FLAGS: &[Flag] = &[
     Flag::value("node", "", "Name of this node; must be unique. Default: the host name."),
     Flag::value("datacenter", "dc1", "Datacenter of the agent."),
@@ -31,7 +37,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Ending> {
         Some(rest) if !rest.starts_with('-') && rest.len() > 1 => format!("--{rest}"),
         _ => argument.clone(),
     });
-    let help = || flags::help("isobar registry [<flags>]", FLAGS);
+    let help = || flags::help(USAGE, FLAGS);
     let given = flags::parse(FLAGS, doubled).map_err(|e| flag_ending(e, "registry", help))?;
     let usage = |error: String| Ending::Usage(format!("isobar registry: error: {error}"));
     let form = if given.switch("log-json") { "json" } else { "logfmt" };

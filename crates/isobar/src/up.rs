@@ -26,6 +26,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+const USAGE: &str = "\
+isobar up [<flags>]
+
+Runs registry, node exporter, server and page in one process; needs no configuration.
+What is registered with the tag `metrics` is scraped; the page shows the rest and how to add it.";
+
 const FLAGS: &[Flag] = &[
     Flag::value("data-dir", "./isobar-data", "Where everything is kept."),
     Flag::value("config", "", "A prometheus.yml whose jobs are added to the built-in one. SIGHUP reads it again."),
@@ -59,7 +65,7 @@ const RESTART_MAX: Duration = Duration::from_secs(30);
 
 /// Runs the role.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Ending> {
-    let help = || flags::help("isobar up [<flags>]", FLAGS);
+    let help = || flags::help(USAGE, FLAGS);
     let given = flags::parse(FLAGS, arguments).map_err(|e| flag_ending(e, "up", help))?;
     let usage = |error: String| Ending::Usage(format!("isobar up: error: {error}"));
     let log = LogChoice::parse(given.value("log.format"), given.value("log.level")).map_err(usage)?;

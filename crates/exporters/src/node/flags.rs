@@ -262,14 +262,14 @@ const WEB: &[Flag] = &[
     Flag::value("web.max-requests", "40", "Maximum number of parallel scrape requests. Use 0 to disable."),
     Flag::switch("collector.disable-defaults", false, "Set all collectors to disabled by default."),
     Flag::value("runtime.gomaxprocs", "1", "Without effect here: a scrape runs on one thread."),
-    Flag::switch("web.systemd-socket", false, "Use systemd socket activation listeners instead of port listeners."),
+    Flag::switch("web.systemd-socket", false, "Refused: socket activation is not built yet."),
     Flag::list(
         "web.listen-address",
         "127.0.0.1:9100",
         "Addresses on which to expose metrics and web interface. Repeatable for multiple addresses. Without a host \
          (`:9100`) every address of the machine.",
     ),
-    Flag::value("web.config.file", "", "Path to configuration file that can enable TLS or authentication."),
+    Flag::value("web.config.file", "", "Refused: TLS and authentication are not built yet."),
     Flag::value(
         "log.level",
         "info",
@@ -284,9 +284,14 @@ pub(super) fn table() -> Vec<Flag> {
     COLLECTORS.iter().copied().chain(switches).chain(WEB.iter().copied()).collect()
 }
 
+const USAGE: &str = "\
+isobar exporter node [<flags>]
+
+Metrics of this machine in node_exporter's place: its flags, names and labels.";
+
 /// The text of `--help`.
 pub fn help_text() -> String {
-    help("isobar exporter node [<flags>]", &table())
+    help(USAGE, &table())
 }
 
 /// The collector that a flag `collector.<name>.<…>` belongs to.

@@ -6,6 +6,12 @@
 
 use runtime::flags::{Flag, Given};
 
+const USAGE: &str = "\
+isobar server [<flags>]
+
+Scrapes, stores and answers in Prometheus' place: its flags, its prometheus.yml, its data directory.
+SIGHUP reads the configuration again.";
+
 /// What becomes of a flag that the command line names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -298,7 +304,7 @@ pub(crate) fn help() -> String {
             Refused(why) => format!("{} Refused: {why}.", flag.help),
         }
     };
-    runtime::flags::help_saying("isobar server [<flags>]", &flags(), says)
+    runtime::flags::help_saying(USAGE, &flags(), says)
 }
 
 /// What a start with these flags must say: one line per flag or feature that has no effect yet.
