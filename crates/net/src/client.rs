@@ -150,8 +150,8 @@ impl Hop {
         };
         let location = match response.headers().get(header::LOCATION) {
             Some(location) => location,
-            None if repeats => return Ok(None),
-            None => return Err(Cause::MissingLocation(response.status().as_u16())),
+            // it says nowhere to go: it is the answer
+            None => return Ok(None),
         };
         let text = location.to_str().unwrap_or("\u{fffd}");
         let url = self.url.join(text).map_err(|e| Cause::BadLocation(text.to_owned(), e.to_string()))?;

@@ -100,7 +100,8 @@ impl State {
         match command {
             Command::ServiceUp { service, checks, replace } => {
                 let kept = |local: &LocalCheck| {
-                    self.agent.checks.get(&local.check.id) == Some(&self.prepared(local.clone(), Some(service)))
+                    let prepared = self.prepared(local.clone(), Some(service));
+                    self.agent.checks.get(&local.check.id) == Some(&prepared) && self.is_shown(&prepared.check)
                 };
                 let others = self.agent.checks.values().filter(|local| local.check.service_id == service.id).count();
                 self.agent.services.get(&service.id) == Some(service)
@@ -118,6 +119,14 @@ impl State {
         }
     }
 
+    /// Whether the catalog has all that the agent knows of a check: nothing was held back.
+    fn is_shown(&self, check: &Check) -> bool {
+        self.catalog.check(&self.node_name, &check.id).is_some_and(|shown| {
+            let same = Check { create_index: shown.create_index, modify_index: shown.modify_index, ..check.clone() };
+            same == *shown
+        })
+    }
+
     /// Carries out a command that was admitted.
     pub fn apply(&mut self, command: Command) -> Effects {
         let mut effects = Effects::default();
@@ -129,9 +138,8 @@ impl State {
             Command::ServiceDown { id } => self.service_down(&id, &mut effects),
             Command::CheckUp { check } => {
                 let check = self.prepared(check, None);
-                let id = self.take_check(check, &mut effects);
-                let check = self.synced_check(&id);
-                self.register_own(None, check.into_iter().collect());
+                self.register_own(None, vec![check.check.clone()]);
+                self.take_check(check, &mut effects);
             }
             Command::CheckDown { id } => self.check_down(&id, &mut effects),
             Command::CheckState { id, status, output } => self.check_state(&id, status, output),
@@ -198,7 +206,7 @@ impl State {
                 ids.push(id);
             }
         }
-        let synced = ids.iter().filter_map(|id| self.synced_check(id)).collect();
+        let synced = ids.iter().filter_map(|id| self.agent.checks.get(id)).map(|local| local.check.clone()).collect();
         let service_id = service.id.clone();
         self.register_own(Some(service), synced);
         if replace {
@@ -262,10 +270,13 @@ impl State {
 
     fn check_state(&mut self, id: &str, status: Status, output: String) {
         let Some(local) = self.agent.checks.get_mut(id) else { return };
-        local.check.status = status;
         local.check.output = output;
-        let check = self.synced_check(id);
-        self.register_own(None, check.into_iter().collect());
+        // an output that changed alone is held back
+        if local.check.status != status {
+            local.check.status = status;
+            let check = local.check.clone();
+            self.register_own(None, vec![check]);
+        }
     }
 
     /// A check as the catalog is to see it: an output that changed alone is held back.

@@ -13,6 +13,7 @@ pub mod config;
 mod instruments;
 mod intake;
 mod line_cache;
+mod media_type;
 pub mod metadata;
 pub mod pool;
 mod report;

@@ -234,7 +234,7 @@ impl Worker {
         if response.status() != StatusCode::OK {
             return Err(ClientError::status(response.status()).to_string());
         }
-        check_content_type(response.headers(), self.job.fallback_text)?;
+        crate::media_type::check(response.headers(), self.job.fallback_text)?;
         let limit = self.job.body_size_limit;
         match response.read_into(&mut self.body, limit).await {
             Ok(()) => Ok(()),
@@ -316,23 +316,6 @@ fn headers(user_agent: &str, job: &JobConfig, timeout: Duration) -> HeaderMap {
     put("user-agent", user_agent);
     put("x-prometheus-scrape-timeout-seconds", &timeout.as_secs_f64().to_string());
     headers
-}
-
-/// As the original 3.x: a body must say that it is exposition text, unless `fallback_scrape_protocol` says what it is.
-fn check_content_type(headers: &HeaderMap, fallback_text: bool) -> Result<(), String> {
-    let said = headers.get("content-type").and_then(|v| v.to_str().ok()).unwrap_or("");
-    let media = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match media.as_str() {
-        "text/plain" => Ok(()),
-        _ if fallback_text => Ok(()),
-        "application/openmetrics-text" | "application/vnd.google.protobuf" => {
-            Err(format!("received Content-Type \"{said}\", which was not asked for and is not supported yet"))
-        }
-        "" => Err("non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for target".to_owned()),
-        _ => Err(format!(
-            "received unsupported Content-Type \"{said}\" and no fallback_scrape_protocol specified for target"
-        )),
-    }
 }
 
 /// When a target is visited: `offset + n × interval` of wall time.

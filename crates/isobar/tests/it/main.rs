@@ -6,6 +6,7 @@
 mod durability;
 mod format;
 mod found;
+mod histories;
 mod random_expressions;
 mod refusals;
 mod texts;

@@ -77,9 +77,6 @@ pub enum Cause {
     /// Too many redirects.
     #[error("stopped after 10 redirects")]
     TooManyRedirects,
-    /// A redirect without a target.
-    #[error("{0} response missing Location header")]
-    MissingLocation(u16),
     /// A redirect to nowhere.
     #[error("failed to parse Location header {0:?}: {1}")]
     BadLocation(String, String),

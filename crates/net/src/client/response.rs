@@ -156,7 +156,7 @@ impl<'a> Response<'a> {
         // what is announced is not believed before it arrives, but nothing longer comes
         let ceiling = if gzipped || announced == 0 { limit } else { announced };
         let ceiling = ceiling.saturating_add(into.held() as u64);
-        let sink = Sink { into, left: limit, ceiling };
+        let sink = Sink { into, left: limit, written: 0, ceiling };
         if !gzipped {
             let mut sink = sink;
             while let Some(data) = self.next().await? {
@@ -174,10 +174,22 @@ impl<'a> Response<'a> {
             _ if error.to_string().contains("header") => ClientError::Gzip("invalid header".to_owned()),
             _ => ClientError::Gzip(error.to_string()),
         };
+        // the last four bytes say how long the inflated body is
+        let mut tail = [0; 4];
         while let Some(data) = self.next().await? {
             inflated.write_all(&data).map_err(failed)?;
+            for byte in &data[data.len().saturating_sub(4)..] {
+                tail.rotate_left(1);
+                tail[3] = *byte;
+            }
         }
-        inflated.try_finish().map_err(failed)
+        match inflated.try_finish() {
+            Err(error) if error.kind() != io::ErrorKind::StorageFull => {
+                let whole = u32::from_le_bytes(tail) == inflated.get_ref().written as u32;
+                Err(if whole { ClientError::Gzip("invalid checksum".to_owned()) } else { ClientError::BodyCut })
+            }
+            outcome => outcome.map_err(failed),
+        }
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
@@ -226,6 +238,7 @@ fn broken(error: &hyper::Error) -> ClientError {
 struct Sink<'a, G> {
     into: &'a mut G,
     left: u64,
+    written: u64,
     ceiling: u64,
 }
 
@@ -235,6 +248,7 @@ impl<G: Grow> Write for Sink<'_, G> {
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.left -= data.len() as u64;
+        self.written += data.len() as u64;
         self.into.grow(data, self.ceiling)?;
         Ok(data.len())
     }

@@ -170,11 +170,15 @@ async fn gzip_is_inflated_and_broken_gzip_is_named() {
         answer(&zipped),
         answer(b"up 1\nthis is not gzip at all, not at all"),
         answer(&zipped[..zipped.len() / 2]),
+        answer(&zipped[..zipped.len() - 5]),
+        answer(&[&zipped[..zipped.len() - 8], &[1, 2, 3, 4], &zipped[zipped.len() - 4..]].concat()),
     ]);
     let url = format!("http://{address}/");
     assert_eq!(get_text(&url).await.expect("inflated").as_bytes(), plain);
     assert_eq!(get_text(&url).await, Err("gzip: invalid header".to_owned()));
     assert_eq!(get_text(&url).await, Err("unexpected EOF".to_owned()));
+    assert_eq!(get_text(&url).await, Err("unexpected EOF".to_owned()), "cut in its last eight bytes");
+    assert_eq!(get_text(&url).await, Err("gzip: invalid checksum".to_owned()));
 }
 
 fn echo() -> Router {
@@ -227,10 +231,7 @@ async fn redirects_go_where_gos_client_goes() {
     let at = |path: &str| format!("http://{}{path}", server.address);
     assert!(get_text(&at("/once")).await.expect("followed").contains("127.0.0.1"));
     assert_eq!(get_text(&at("/for-ever")).await, Err(format!("Get {:?}: stopped after 10 redirects", at("/for-ever"))));
-    assert_eq!(
-        get_text(&at("/nowhere")).await,
-        Err(format!("Get {:?}: 302 response missing Location header", at("/nowhere")))
-    );
+    assert_eq!(get_text(&at("/nowhere")).await, Err("server returned HTTP status 302 Found".to_owned()));
     let mut still = request(&at("/once"));
     still.follow_redirects = false;
     let error = fetch(&still, &mut KeepAlive::new(), 0).await.expect_err("a redirect is no success").to_string();

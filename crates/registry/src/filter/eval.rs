@@ -59,6 +59,8 @@ fn compile_match(wanted: Match, schema: &Schema) -> Result<Node, String> {
     };
     let coerce = |what: &str| format!("Failed to coerce value {:?} for selector {shown:?}: not {what}", wanted.value);
     let missing = match kind {
+        // below a key that is not there is nothing
+        _ if schema.passes_map(&wanted.selector) => Value::Null,
         Leaf::Text => Value::from(""),
         Leaf::Integer => Value::from(0),
         Leaf::Flag => Value::from(false),

@@ -130,6 +130,15 @@ pub static INSTANCE: Schema =
     Schema(&[("Node", Object(&NODE)), ("Service", Object(&SERVICE)), ("Checks", Objects(&CHECK))]);
 
 impl Schema {
+    /// Whether a selector leads through a map of objects.
+    pub(super) fn passes_map(&self, path: &[String]) -> bool {
+        path.split_first().is_some_and(|(first, rest)| match self.field(first) {
+            Some(ObjectMap(_)) => true,
+            Some(Object(inner) | Objects(inner)) => inner.passes_map(rest),
+            _ => false,
+        })
+    }
+
     pub(super) fn field(&self, name: &str) -> Option<Kind> {
         self.0.iter().find(|(field, _)| *field == name).map(|(_, kind)| *kind)
     }

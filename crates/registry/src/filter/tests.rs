@@ -40,6 +40,7 @@ fn filters_hold_or_not() {
         ("Service.EnableTagOverride == false", true),
         ("Service.TaggedAddresses.lan.Port == 5", true),
         ("Service.Service contains p", true),
+        ("Service.TaggedAddresses.wan.Address == \"\"", false),
         // fields that an answer leaves out stand for empty ones
         ("Service.Kind == \"\"", true),
         ("Service.Kind not matches ``", false),

@@ -121,3 +121,28 @@ fn of_two_checks_with_one_id_the_last_counts_and_a_known_one_keeps_its_state() {
     state.apply(up(vec![local(1, 1, Status::Warning)]));
     assert_eq!(status(&state), Status::Passing);
 }
+
+#[test]
+fn an_output_alone_writes_nothing_and_goes_along_with_the_next_write() {
+    let mut state = State { node_name: "n1".to_owned(), ..State::new() };
+    let n1 = Node { name: "n1".to_owned(), ..Node::default() };
+    state.apply(Command::Start { node: n1, server: service(9, 9) });
+    let up = |name| Command::ServiceUp {
+        service: service(1, name),
+        checks: vec![local(1, 1, Status::Warning)],
+        replace: false,
+    };
+    let said =
+        |output: &str| Command::CheckState { id: "c1".to_owned(), status: Status::Warning, output: output.to_owned() };
+    let shown = |state: &State| {
+        let check = state.catalog.check("n1", "c1").expect("it is there");
+        (check.output.clone(), check.service_name.clone())
+    };
+    state.apply(up(1));
+    state.apply(Command::ServiceUp { service: service(1, 2), checks: vec![], replace: false });
+    let index = state.catalog.index();
+    state.apply(said("out"));
+    assert_eq!((shown(&state), state.catalog.index()), ((String::new(), "name1".to_owned()), index));
+    state.apply(up(2));
+    assert_eq!(shown(&state), ("out".to_owned(), "name2".to_owned()));
+}

@@ -344,12 +344,18 @@ impl Pair {
         };
         let ((ours, our_time), (theirs, their_time)) = (ended(our_wait)?, ended(their_wait)?);
         let woke = |time: Duration| time < WAIT;
-        // a node's metadata may change what is asked: ours looks, theirs misses that
-        let by_meta = read.path.starts_with("/v1/catalog/services") && read.path.contains("node-meta=");
+        // a node's metadata may change what is asked: ours looks, theirs misses that; an instance without the tag may get
+        // it: ours looks at every instance of the name, theirs at those that have it
+        let looks_further = read.path.starts_with("/v1/catalog/services") && read.path.contains("node-meta=")
+            || read.path.contains("tag=");
         let (found, after) = self.compare(read, &ours, &theirs);
         let changed = after != before;
         // theirs may wake for nothing; ours must wake whenever there is something to tell
-        if !self.renames && !by_meta && woke(our_time) != woke(their_time) && (changed || woke(our_time)) {
+        if !self.renames
+            && !(looks_further && !changed)
+            && woke(our_time) != woke(their_time)
+            && (changed || woke(our_time))
+        {
             differs.push(Differs {
                 what: "woken differently".to_owned(),
                 ours: format!("{our_time:?}"),

@@ -81,7 +81,7 @@ pub(super) fn compare(
         }
         return (differs, Value::Null);
     };
-    let ranks = (ranks(&our_value, ours), ranks(&their_value, theirs));
+    let ranks = (ranks(&our_value, ours, ids.0), ranks(&their_value, theirs, ids.1));
     normalize(&mut our_value, ids.0);
     normalize(&mut their_value, ids.1);
     if request.path.starts_with("/v1/agent/health/") {
@@ -132,10 +132,11 @@ fn cut(text: &str) -> String {
     text.chars().take(400).collect()
 }
 
-/// The indexes of an answer in the order met, each as its rank among them.
-fn ranks(value: &Value, answer: &Answer) -> Vec<usize> {
+/// The indexes of an answer in the order met, each as its rank among them. Those of the own node are left out: the original
+/// writes it once or twice at its start.
+fn ranks(value: &Value, answer: &Answer, node_id: &str) -> Vec<usize> {
     let mut all = Vec::new();
-    collect(value, &mut all);
+    collect(value, node_id, &mut all);
     if let Some(index) = answer.header("x-consul-index").and_then(|index| index.parse().ok())
         && !all.is_empty()
     {
@@ -147,14 +148,15 @@ fn ranks(value: &Value, answer: &Answer) -> Vec<usize> {
     all.iter().map(|index| sorted.binary_search(index).unwrap_or(0)).collect()
 }
 
-fn collect(value: &Value, into: &mut Vec<u64>) {
+fn collect(value: &Value, node_id: &str, into: &mut Vec<u64>) {
     match value {
-        Value::Array(items) => items.iter().for_each(|item| collect(item, into)),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, node_id, into)),
         Value::Object(map) => {
-            for key in ["CreateIndex", "ModifyIndex"] {
+            let own = map.get("ID").is_some_and(|id| id == node_id) && !map.contains_key("ServiceID");
+            for key in ["CreateIndex", "ModifyIndex"].into_iter().filter(|_| !own) {
                 into.extend(map.get(key).and_then(Value::as_u64));
             }
-            map.values().for_each(|item| collect(item, into));
+            map.values().for_each(|item| collect(item, node_id, into));
         }
         _ => {}
     }

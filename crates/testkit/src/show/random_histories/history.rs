@@ -499,6 +499,7 @@ fn filter(dice: &mut Dice, path: &str) -> String {
     } else if path.contains("catalog/nodes") {
         &["Node", "Address", "Meta", "Meta.rack", "TaggedAddresses", "TaggedAddresses.lan", "Datacenter", "Bogus"]
     } else if path.contains("agent/services") || path.contains("catalog/node") {
+        // nothing of the mesh: the original falls over on agent/services
         &[
             "Service",
             "ID",
@@ -513,8 +514,6 @@ fn filter(dice: &mut Dice, path: &str) -> String {
             "Kind",
             "Address",
             "Bogus",
-            "Proxy.DestinationServiceName",
-            "Connect.Native",
         ]
     } else {
         &[
