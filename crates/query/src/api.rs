@@ -19,6 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use storage::{Budget, QueryContext, Select};
 
+/// Where a query stands that is out of time, in the original's words.
+const WHERE: &str = "expression evaluation";
+
 /// Paths that only read although they are asked by POST, for `net::server::ServerConfig::read_posts`.
 pub const READ_POSTS: &[&str] = &[
     "/api/v1/query",
@@ -194,13 +197,11 @@ impl Api {
             outcome = running.as_mut() => outcome,
             () = self.0.clock.sleep_until(deadline) => {
                 context.cancel.cancel(Reason::Deadline);
-                return Err(ApiError::cancelled(Reason::Deadline, "query execution"));
+                return Err(ApiError::cancelled(Reason::Deadline, WHERE));
             }
         };
         outcome.map_err(|error| match error {
-            CpuError::Cancelled => {
-                ApiError::cancelled(context.cancel.reason().unwrap_or(Reason::Gone), "query execution")
-            }
+            CpuError::Cancelled => ApiError::cancelled(context.cancel.reason().unwrap_or(Reason::Gone), WHERE),
             other => ApiError::new(Kind::Unavailable, other.to_string()),
         })
     }

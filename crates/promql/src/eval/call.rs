@@ -105,8 +105,8 @@ impl Evaluator<'_> {
             }
             "histogram_avg" | "histogram_count" | "histogram_sum" | "histogram_stddev" | "histogram_stdvar" => {
                 // floats have none of these
-                self.vector(&call.args[0], grid)?;
-                self.ended(Vec::new(), held, 0, grid)
+                let gathered = present_at_end(&self.vector(&call.args[0], grid)?);
+                self.ended(Vec::new(), held, gathered, grid)
             }
             _ => self.values_changed(call, grid),
         }

@@ -225,6 +225,10 @@ fn requests() -> Vec<String> {
         "query?query=(&time=x",
         "query_exemplars?query=(&start=2&end=1",
         "parse_query?query=(",
+        // every text is read before any is judged
+        "series?match[]={}&match[]={",
+        "labels?match[]={}&match[]={",
+        "label/job/values?match[]={}&match[]={",
         "nosuch",
     ];
     all.extend(odd.map(str::to_owned));
