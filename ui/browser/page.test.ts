@@ -226,6 +226,22 @@ describe('explore', () => {
     await context.close();
   });
 
+  it('remembers what was asked, and opens its dialog beside its button', async () => {
+    const { context, page } = await stage.visitor();
+    await stage.open(page, '/explore?q=up&tab=table');
+    await page.keyboard.press('e');
+    assert.equal(await page.evaluate(() => document.activeElement?.shadowRoot !== null), true, 'e goes to the editor');
+    await page.keyboard.press('Escape');
+    const button = page.locator('button[aria-label="History of queries"]');
+    await button.click();
+    await page.locator('.history li button', { hasText: /^up$/ }).waitFor();
+    const [anchor, dialog] = [await button.boundingBox(), await page.locator('.popover:popover-open').boundingBox()];
+    assert.equal(Math.round(dialog?.x ?? 0), Math.round(anchor?.x ?? -1));
+    await page.keyboard.press('Escape');
+    assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('aria-label')), 'History of queries');
+    await context.close();
+  });
+
   it('underlines an error where it is', async () => {
     const { context, page } = await stage.visitor();
     await stage.open(page, `/explore?q=${encodeURIComponent('sum(up')}`);
@@ -306,6 +322,48 @@ describe('states that are hard to reach', () => {
     await page.getByRole('searchbox').fill('h4321');
     await page.waitForFunction(() => document.querySelectorAll('.target').length === 1);
     assert.match(page.url(), /q=h4321/);
+    await context.close();
+  });
+
+  it('says shortly why a target is down, and in full when asked', async () => {
+    const { context, page } = await stage.visitor();
+    await answerTargets(page, [target(1, { health: 'down', lastError: 'Get "http://h1:1/metrics": dial tcp 10.0.0.1:1: connect: connection refused' })]);
+    await stage.open(page, '/system/targets');
+    assert.equal(await page.locator('.target .error').textContent(), 'connection refused');
+    await page.locator('.expand').click();
+    await page.locator('.details', { hasText: 'dial tcp 10.0.0.1:1' }).waitFor();
+    await context.close();
+  });
+
+  it('counts dropped targets where the server does not, and opens one at a time', async () => {
+    const { context, page } = await stage.visitor();
+    await page.route('**/api/v1/targets**', (route) => {
+      const dropped = route.request().url().includes('state=dropped');
+      const data = dropped ? { activeTargets: [], droppedTargets: [7, 8].map((n) => ({ discoveredLabels: { __address__: `h${n}:1`, job: 'fleet' }, scrapePool: 'fleet' })), droppedTargetCounts: { fleet: 2 } } : { activeTargets: [target(1)], droppedTargets: [], droppedTargetCounts: null };
+      return route.fulfill({ json: { status: 'success', data } });
+    });
+    await stage.open(page, '/system/targets');
+    await page.getByRole('button', { name: '2 dropped by relabelling' }).click();
+    await page.locator('.dropped', { hasText: 'h7:1' }).locator('summary').click();
+    await page.locator('.dropped[open] .label', { hasText: '__address__' }).waitFor();
+    await context.close();
+  });
+
+  it('shows a few of many ports, and all of them when asked', async () => {
+    const { context, page } = await stage.visitor();
+    await page.route('**/ui/overview', async (route) => {
+      const answer = await route.fetch();
+      const body = (await answer.json()) as { ports: unknown[] };
+      body.ports = Array.from({ length: 60 }, (_, n) => ({ address: '127.0.0.1', port: 30_000 + n, pid: null, program: n === 0 ? 'a-program-with-a-rather-long-name' : null, line: `curl ${n}` }));
+      await route.fulfill({ json: body });
+    });
+    await stage.open(page, '/');
+    await page.locator('.line').first().waitFor();
+    assert.ok((await page.locator('.line').count()) <= 8);
+    const port = page.locator('.line-what .muted').first();
+    assert.ok(await port.evaluate((element) => element.scrollWidth <= element.clientWidth + 1 && element.getBoundingClientRect().right <= (element.parentElement?.getBoundingClientRect().right ?? 0) + 1), 'the port is never cut');
+    await page.getByRole('button', { name: 'Show all 60' }).click();
+    assert.equal(await page.locator('.line').count(), 60);
     await context.close();
   });
 

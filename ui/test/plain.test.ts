@@ -8,16 +8,16 @@ import { BLANK, readExplore, writeExplore, type ExploreState } from '../src/plai
 import { autoStep, frameOf } from '../src/plain/frame.ts';
 import { distance, match, nearest } from '../src/plain/match.ts';
 import { selectorsOf, selectorText, shortestWindow } from '../src/plain/no_data.ts';
-import { format, grouped, parseValue, significant, type Unit } from '../src/plain/number.ts';
+import { format, grouped, parseValue, significant, steady, type Unit } from '../src/plain/number.ts';
 import { readQueryError } from '../src/plain/query_error.ts';
 import { commonLabels, seriesKey, seriesText } from '../src/plain/series.ts';
 import { inks } from '../src/plain/series_color.ts';
 import { fromRegistry, fromTargets, judge, ordered, type HealthEntry, type Service } from '../src/plain/service.ts';
 import { paths, spanOf } from '../src/plain/spark.ts';
 import { EMPTY, extend, nextAsk } from '../src/plain/tail.ts';
-import { filterTargets, poolsOf, safeHref, type Target } from '../src/plain/target.ts';
+import { filterTargets, poolsOf, safeHref, shortError, type Target } from '../src/plain/target.ts';
 import { behind, chooseDisk, joined, partQueries, readFacts, tilesOf } from '../src/plain/tile.ts';
-import { describe as describeRange, parseTyped, resolve, resolveEnd, shift, zoomOut } from '../src/plain/time_range.ts';
+import { describe as describeRange, parseTyped, resolve, resolveEnd, shift, sinceData, zoomOut } from '../src/plain/time_range.ts';
 import { guessUnit } from '../src/plain/unit_guess.ts';
 
 const NOW = Date.UTC(2026, 10, 21, 14, 32, 7);
@@ -69,6 +69,20 @@ describe('time range', () => {
   it('labels ticks, with the date where the day changes', () => assert.deepEqual(tickLabels([utc('2026-11-20T23:55:00'), utc('2026-11-21T00:00:00'), utc('2026-11-21T00:05:00')], 300_000, 'utc'), ['23:55', '11-21', '00:05']));
 });
 
+describe('a young server', () => {
+  const hour = { from: 'now-1h', to: 'now' };
+  const span = { fromMs: NOW - 3_600_000, toMs: NOW };
+  for (const [name, range, from, expected] of [
+    ['has no data', hour, null, NOW - 3_600_000],
+    ['has data for a second: half a minute is shown', hour, NOW - 1000, NOW - 30_000],
+    ['has data for ten minutes', hour, NOW - 600_000, NOW - 600_000],
+    ['has data for longer than the range', hour, NOW - 7_200_000, NOW - 3_600_000],
+    ['is asked about the past', { from: 'now-1d/d', to: 'now/d' }, NOW - 1000, NOW - 3_600_000],
+  ] as const) {
+    it(name, () => assert.deepEqual(sinceData(range, span, from), { fromMs: expected, toMs: NOW }));
+  }
+});
+
 describe('numbers', () => {
   for (const [value, unit, text] of [
     [1234, 'none', '1234'], [1_234_567, 'none', '1.235 M'], [0.000_344_8, 'none', '0.0003448'], [0, 'bytes', '0 B'], [1536, 'bytes', '1.5 KiB'], [6.55e9, 'bytes', '6.1 GiB'], [18.4e6, 'bits/s', '18.4 Mbit/s'],
@@ -79,6 +93,16 @@ describe('numbers', () => {
   it('rounds to significant digits', () => assert.deepEqual([1.23456, 123.456, 123_456].map((value) => significant(value, 3)), ['1.23', '123', '123456']));
   it('groups thousands', () => assert.equal(grouped(1_234_567), '1\u202f234\u202f567'));
   it('reads values of the wire', () => assert.deepEqual(['+Inf', '-Inf', '1e3'].map(parseValue), [Infinity, -Infinity, 1000]));
+});
+
+describe('numbers that move', () => {
+  for (const [value, unit, text] of [
+    [0.999, 'ratio', '99.9 %'], [1, 'ratio', '100.0 %'], [0.00672, 'ratio', '0.7 %'], [0, 'ratio', '0.0 %'],
+    [5.7, 'none', '5.70 '], [12.345, 'none', '12.35 '], [-0.5, 'none', '−0.50 '],
+    [1.9 * 2 ** 30, 'bytes', '1.90 GiB'], [972 * 2 ** 20, 'bytes', '972 MiB'], [11_000, 'bits/s', '11.0 kbit/s'], [6800, 'bits/s', '6.80 kbit/s'], [0, 'bits/s', '0 bit/s'],
+  ] as const) {
+    it(`${value} ${unit}`, () => assert.equal(`${steady(value, unit).text} ${steady(value, unit).unit}`, text));
+  }
 });
 
 describe('unit guess', () => {
@@ -189,6 +213,19 @@ describe('targets', () => {
   });
   it('groups', () => assert.deepEqual(poolsOf(list).map((pool) => [pool.name, pool.up, pool.down]), [['a', 2, 0], ['b', 0, 1]]));
   it('links only web addresses', () => assert.deepEqual(['javascript:alert(1)', 'http://a'].map(safeHref), [null, 'http://a']));
+});
+
+describe('reasons', () => {
+  const url = 'http://10.0.0.1:80/metrics';
+  for (const [said, short] of [
+    [`Get "${url}": dial tcp 10.0.0.1:80: connect: connection refused`, 'connection refused'],
+    [`Get "${url}": dial tcp: lookup nowhere: no such host`, 'dial tcp: lookup nowhere: no such host'],
+    [`Get "${url}": context deadline exceeded`, 'context deadline exceeded'],
+    ['Get "http://elsewhere/": dial tcp 10.0.0.1:80: i/o timeout', 'Get "http://elsewhere/": dial tcp 10.0.0.1:80: i/o timeout'],
+    ['dial tcp 10.0.0.1:80: i/o timeout', 'i/o timeout'], ['server returned HTTP status 404 Not Found', 'server returned HTTP status 404 Not Found'], ['', ''],
+  ] as const) {
+    it(JSON.stringify(said), () => assert.equal(shortError({ lastError: said, scrapeUrl: url }), short));
+  }
 });
 
 describe('services', () => {

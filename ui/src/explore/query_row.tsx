@@ -19,6 +19,7 @@ export function QueryRow(props: {
   run: () => void;
   toggle: () => void;
   remove: () => void;
+  mounted: (control: RowControl) => void;
   focused: (control: RowControl) => void;
   tools: JSX.Element;
 }): JSX.Element {
@@ -47,6 +48,7 @@ export function QueryRow(props: {
     editor.setError(placed(props.error));
   };
   onMount(() => {
+    props.mounted(control);
     // A frame later the page has painted; the editor is four times the rest.
     const idle = setTimeout(() => void load().catch(() => undefined), 60);
     onCleanup(() => clearTimeout(idle));

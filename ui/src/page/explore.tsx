@@ -3,18 +3,18 @@
 import { batch, createEffect, createMemo, createSignal, For, Index, on, onCleanup, onMount, Show, type JSX } from 'solid-js';
 import '../style/explore.css';
 import { entriesOf, Graph, letterOf } from '../explore/graph.tsx';
-import { forget, queries as past, remember } from '../explore/history.ts';
+import { createAsking } from '../explore/asking.ts';
+import { forget, queries as past } from '../explore/history.ts';
 import { firstQuery, MetricList } from '../explore/metric_list.tsx';
 import { NoData } from '../explore/no_data.tsx';
 import { QueryRow, type RowControl } from '../explore/query_row.tsx';
 import { ResultTable } from '../explore/result_table.tsx';
-import { runQueries, type Results } from '../explore/run.ts';
+import { ResultTabs } from '../explore/result_tabs.tsx';
+import type { Results } from '../explore/run.ts';
 import { bindKeys, keyText } from '../keys.ts';
-import { createPoll } from '../poll.ts';
 import { navigate } from '../route.ts';
 import { reach, serverNow } from '../server.ts';
 import { zone } from '../settings.ts';
-import { summarized, summary } from '../summary.ts';
 import { Bar } from '../part/bar.tsx';
 import { Icon } from '../part/icon.tsx';
 import { Empty, Problem, Shape } from '../part/mark.tsx';
@@ -23,66 +23,26 @@ import { TimePicker } from '../part/time_picker.tsx';
 import { formatClock } from '../plain/clock.ts';
 import { parseDuration, roughDuration } from '../plain/duration.ts';
 import { readExplore, writeExplore, type ExploreState } from '../plain/explore_state.ts';
-import { autoStep } from '../plain/frame.ts';
 import { counted, type Unit } from '../plain/number.ts';
-import { absolute, isLive, resolve, sinceData, zoomOut, type Span, type TimeRange } from '../plain/time_range.ts';
+import { absolute, resolve, zoomOut, type TimeRange } from '../plain/time_range.ts';
 import { guessUnit } from '../plain/unit_guess.ts';
 
 const REFRESHES = ['1s', '5s', '10s', '30s', '1m', '5m'];
-const STEPS = ['1s', '5s', '10s', '15s', '30s', '1m', '5m', '15m', '1h', '1d'];
-const PX_PER_POINT = 3;
 const EXAMPLES = ['up', 'sum by (mode) (rate(node_cpu_seconds_total[1m]))', 'node_memory_MemAvailable_bytes', 'topk(5, scrape_duration_seconds)'];
-/** After that a running query offers to be canceled. */
-const CANCEL_AFTER_MS = 2000;
 
 export function ExplorePage(props: { search: string }): JSX.Element {
   const state = createMemo(() => readExplore(props.search));
   const [drafts, setDrafts] = createSignal<readonly string[]>(state().queries.map((query) => query.expr));
   createEffect(on(() => JSON.stringify(state().queries.map((query) => query.expr)), () => setDrafts(state().queries.map((query) => query.expr)), { defer: true }));
   const [width, setWidth] = createSignal(900);
-  const [count, setCount] = createSignal(0);
   const go = (changes: Partial<ExploreState>, replace = false): void => navigate(`/explore${writeExplore({ ...state(), ...changes })}`, { replace });
 
-  const stepS = (span: Span): number => {
-    const chosen = parseDuration(state().step);
-    if (chosen !== null) return chosen / 1000;
-    const step = autoStep(span.toMs - span.fromMs, Math.max(100, Math.round(width() / PX_PER_POINT / 50) * 50));
-    return isLive(state().range) ? Math.max(1, step) : step;
-  };
-  const dataFromMs = createMemo(() => summary()?.dataFromMs ?? null);
-  const asked = createMemo(
-    () => {
-      const { queries, tab, range, step } = state();
-      return queries.some((query) => !query.off && query.expr.trim() !== '') ? { queries, tab, range, step, count: count(), dataFromMs: dataFromMs() } : null;
-    },
-    null,
-    { equals: (a, b) => JSON.stringify(a) === JSON.stringify(b) },
-  );
-  const poll = createPoll(
-    asked,
-    async (_, signal): Promise<Results> => {
-      await summarized();
-      const span = resolve(state().range, serverNow(), zone());
-      if (span === null) throw new Error(`the time range ${state().range.from} to ${state().range.to} cannot be read, or ends before it begins`);
-      const seen = sinceData(state().range, span, dataFromMs());
-      return runQueries(state(), seen, stepS(seen), signal);
-    },
-    () => (isLive(state().range) ? parseDuration(state().refresh) : null),
-  );
-  const results = () => (asked() === null ? undefined : poll.data());
-  const [slow, setSlow] = createSignal(false);
-  createEffect(on(poll.busy, (busy) => {
-    setSlow(false);
-    if (!busy) return;
-    const timer = setTimeout(() => setSlow(true), CANCEL_AFTER_MS);
-    onCleanup(() => clearTimeout(timer));
-  }));
+  const { asked, again, poll, results, slow, dataFromMs } = createAsking(state, width);
 
   const run = (exprs: readonly string[] = drafts()): void => {
-    remember(exprs);
     batch(() => {
       go({ queries: exprs.map((expr, row) => ({ expr, off: state().queries[row]?.off ?? false })), only: [] });
-      setCount((before) => before + 1);
+      again();
     });
   };
   const draft = (row: number, text: string): void => void setDrafts((before) => before.map((one, index) => (index === row ? text : one)));
@@ -95,7 +55,7 @@ export function ExplorePage(props: { search: string }): JSX.Element {
   };
   const useQuery = (expr: string): void => run(drafts().map((one, index) => (index === Math.min(current?.row ?? 0, drafts().length - 1) ? expr : one)));
   bindKeys([
-    { keys: 'r', what: 'Run again', run: () => setCount((before) => before + 1) },
+    { keys: 'r', what: 'Run again', run: again },
     { keys: 'mod+Enter', what: 'Run the queries (in the editor)', run: () => run() },
     { keys: 'e', what: 'Edit the query', run: () => current?.control.focus() },
     { keys: 'f', what: 'Find a metric', run: () => document.querySelector<HTMLInputElement>('.metrics-search input')?.focus() },
@@ -131,10 +91,7 @@ export function ExplorePage(props: { search: string }): JSX.Element {
     <>
       <Bar title="Explore">
         <TimePicker range={state().range} change={(range) => go({ range })} />
-        <select class="chip" aria-label="Refresh" onChange={(event) => go({ refresh: event.currentTarget.value }, true)}>
-          <option value="" selected={state().refresh === ''}>refresh off</option>
-          <For each={[...new Set([...REFRESHES, ...(state().refresh === '' ? [] : [state().refresh])])]}>{(one) => <option value={one} selected={one === state().refresh}>every {roughDuration(parseDuration(one) ?? 0)}</option>}</For>
-        </select>
+        <RefreshSelect refresh={state().refresh} change={(refresh) => go({ refresh }, true)} />
       </Bar>
       <main id="main" tabindex="-1">
         <div class="explore">
@@ -154,6 +111,7 @@ export function ExplorePage(props: { search: string }): JSX.Element {
                     run={() => run()}
                     toggle={() => go({ queries: drafts().map((expr, index) => ({ expr, off: (state().queries[index]?.off ?? false) !== (index === row) })) })}
                     remove={() => go({ queries: drafts().flatMap((expr, index) => (index === row ? [] : [{ expr, off: state().queries[index]?.off ?? false }])), only: [] })}
+                    mounted={(control) => (current ??= { row, control })}
                     focused={(control) => (current = { row, control })}
                     tools={row > 0 ? undefined : (
                       <>
@@ -170,40 +128,7 @@ export function ExplorePage(props: { search: string }): JSX.Element {
               </div>
             </section>
             <section class="panel" aria-label="Results">
-              <div class="tabs">
-                <div role="tablist" aria-label="Shown as">
-                  <For each={['graph', 'table'] as const}>
-                    {(tab) => (
-                      <button
-                        type="button"
-                        role="tab"
-                        id={`tab-${tab}`}
-                        aria-selected={state().tab === tab}
-                        aria-controls="results"
-                        tabindex={state().tab === tab ? 0 : -1}
-                        onClick={() => go({ tab, sort: '' })}
-                        onKeyDown={(event) => {
-                          if (event.key !== 'ArrowLeft' && event.key !== 'ArrowRight') return;
-                          const other = tab === 'graph' ? 'table' : 'graph';
-                          go({ tab: other, sort: '' });
-                          document.getElementById(`tab-${other}`)?.focus();
-                        }}
-                      >
-                        {tab === 'graph' ? 'Graph' : 'Table'}
-                      </button>
-                    )}
-                  </For>
-                </div>
-                <span class="grow" />
-                <span class="summary" role="status">{poll.busy() && results() === undefined ? 'running …' : resultLine()}</span>
-                <Show when={state().tab === 'graph'}>
-                  <select class="chip small" aria-label="Step" onChange={(event) => go({ step: event.currentTarget.value }, true)}>
-                    <option value="" selected={state().step === ''}>step auto</option>
-                    <For each={[...new Set([...STEPS, ...(state().step === '' ? [] : [state().step])])]}>{(one) => <option value={one} selected={one === state().step}>step {roughDuration(parseDuration(one) ?? 0)}</option>}</For>
-                  </select>
-                  <button type="button" class="chip small" aria-pressed={state().stacked} onClick={() => go({ stacked: !state().stacked }, true)}>Stack</button>
-                </Show>
-              </div>
+              <ResultTabs state={state()} go={go} line={poll.busy() && results() === undefined ? 'running …' : resultLine()} />
               <div id="results" role="tabpanel" aria-labelledby={`tab-${state().tab}`}>
                 <Show when={asked() !== null && (reach().state === 'ok' || results() === undefined) ? poll.error() : undefined}>{(error) => <Problem error={error()} again={poll.again} />}</Show>
                 <Show when={asked() !== null} fallback={<Start choose={(expr) => useQuery(expr)} />}>
@@ -217,6 +142,15 @@ export function ExplorePage(props: { search: string }): JSX.Element {
         </div>
       </main>
     </>
+  );
+}
+
+function RefreshSelect(props: { refresh: string; change: (refresh: string) => void }): JSX.Element {
+  return (
+    <select class="chip" aria-label="Refresh" onChange={(event) => props.change(event.currentTarget.value)}>
+      <option value="" selected={props.refresh === ''}>refresh off</option>
+      <For each={[...new Set([...REFRESHES, ...(props.refresh === '' ? [] : [props.refresh])])]}>{(one) => <option value={one} selected={one === props.refresh}>every {roughDuration(parseDuration(one) ?? 0)}</option>}</For>
+    </select>
   );
 }
 

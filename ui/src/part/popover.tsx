@@ -15,7 +15,9 @@ export function Popover(props: { label: string; button: JSX.Element; class?: str
   const place = (): void => {
     const anchor = button.getBoundingClientRect();
     const width = panel.offsetWidth;
-    const left = Math.max(EDGE, Math.min(anchor.right - width, innerWidth - width - EDGE));
+    // Below the button's left edge; where that leaves the screen, below its right edge.
+    const wanted = anchor.left + width <= innerWidth - EDGE ? anchor.left : anchor.right - width;
+    const left = Math.max(EDGE, Math.min(wanted, innerWidth - width - EDGE));
     const below = anchor.bottom + 4;
     panel.style.setProperty('left', `${left}px`);
     panel.style.setProperty('top', `${below}px`);

@@ -25,7 +25,7 @@ export function ServiceTable(props: { services: readonly Service[] }): JSX.Eleme
                   <td><a class="row-link" href={to(serviceHref(service().name))} data-page data-row>{service().name}</a></td>
                   <td class="wide muted">{service().how}</td>
                   <td class="num"><Show when={service().passing + service().warning + service().critical > 0} fallback={<span class="muted">–</span>}>{service().passing} / {service().instances}</Show></td>
-                  <td class="num"><Show when={targets() > 0} fallback={<span class="muted">not scraped</span>}>{service().targets_up} / {targets()}</Show></td>
+                  <td class="num"><Show when={targets() > 0} fallback={<span class="muted"><span class="wide">not scraped</span><span class="narrow">–</span></span>}>{service().targets_up} / {targets()}</Show></td>
                   <td class="wide"><span class="labels"><For each={service().tags}>{(tag) => <span class="label">{tag}</span>}</For></span></td>
                 </tr>
               );
