@@ -25,7 +25,7 @@ fn apply(op: BinaryOp, a: f64, b: f64) -> (f64, bool) {
         BinaryOp::Mul => (a * b, true),
         BinaryOp::Div => (a / b, true),
         BinaryOp::Mod => (a % b, true),
-        BinaryOp::Pow => (a.powf(b), true),
+        BinaryOp::Pow => (super::math::go_pow(a, b), true),
         BinaryOp::Atan2 => (a.atan2(b), true),
         BinaryOp::Equal => (a, a == b),
         BinaryOp::NotEqual => (a, a != b),
