@@ -4,6 +4,7 @@
 //! are known and not obeyed yet are listed by `warnings` (settled 25). Source: `config` and `discovery` of Prometheus 3.14.
 
 use model::{Labels, TargetGroup};
+use net::client::block;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
@@ -137,17 +138,17 @@ pub struct ConsulBlock {
     pub filter: Option<String>,
     pub health_filter: Option<String>,
     // the HTTP client block
-    pub basic_auth: Option<IgnoredAny>,
-    pub authorization: Option<IgnoredAny>,
-    pub oauth2: Option<IgnoredAny>,
+    pub basic_auth: Option<block::BasicAuth>,
+    pub authorization: Option<block::Authorization>,
+    pub oauth2: Option<block::OAuth2>,
     pub bearer_token: Option<IgnoredAny>,
     pub bearer_token_file: Option<IgnoredAny>,
-    pub tls_config: Option<IgnoredAny>,
+    pub tls_config: Option<block::Tls>,
     pub proxy_url: Option<String>,
     pub no_proxy: Option<IgnoredAny>,
     pub proxy_from_environment: Option<bool>,
     pub proxy_connect_header: Option<IgnoredAny>,
-    pub http_headers: Option<IgnoredAny>,
+    pub http_headers: Option<block::Headers>,
     pub follow_redirects: Option<bool>,
     pub enable_http2: Option<bool>,
 }

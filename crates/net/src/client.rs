@@ -13,6 +13,7 @@
 //! inflating, so that a gzip bomb ends at the same byte as a plain body.
 //! Not yet: TLS, proxies, HTTP/2. An `https` URL is refused by name.
 
+pub mod block;
 mod connection;
 pub mod error;
 pub mod pool;

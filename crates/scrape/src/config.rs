@@ -7,6 +7,7 @@
 
 use model::duration::{format_duration, parse_bytes, parse_duration};
 use model::relabel::{Action, Rule, RuleText};
+use net::client::block;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
@@ -157,17 +158,17 @@ pub struct ScrapeBlock<S, F, C> {
     pub relabel_configs: Option<Vec<Option<RelabelBlock>>>,
     pub metric_relabel_configs: Option<Vec<Option<RelabelBlock>>>,
     // the HTTP client block
-    pub basic_auth: Option<IgnoredAny>,
-    pub authorization: Option<IgnoredAny>,
-    pub oauth2: Option<IgnoredAny>,
+    pub basic_auth: Option<block::BasicAuth>,
+    pub authorization: Option<block::Authorization>,
+    pub oauth2: Option<block::OAuth2>,
     pub bearer_token: Option<IgnoredAny>,
     pub bearer_token_file: Option<IgnoredAny>,
-    pub tls_config: Option<IgnoredAny>,
+    pub tls_config: Option<block::Tls>,
     pub proxy_url: Option<String>,
     pub no_proxy: Option<String>,
     pub proxy_from_environment: Option<bool>,
     pub proxy_connect_header: Option<IgnoredAny>,
-    pub http_headers: Option<IgnoredAny>,
+    pub http_headers: Option<block::Headers>,
     pub follow_redirects: Option<bool>,
     pub enable_http2: Option<bool>,
     // discovery

@@ -1,7 +1,7 @@
 //! How a fault in a configuration file is said: one line with file, line, column, key and what is wrong there.
 //!
 //! ```text
-//! cannot load configuration prometheus.yml:3:17: sample_limit: invalid u64
+//! cannot load configuration prometheus.yml:3:17: sample_limit: expected a whole number
 //! cannot load configuration prometheus.yml:3:3: unknown key scrape_intervall; did you mean scrape_interval?
 //! ```
 
@@ -17,6 +17,7 @@ pub(super) fn line(path: &Path, text: &str, error: &serde_saphyr::Error) -> Stri
     let said = error.without_snippet().to_string();
     // the library says the place again at the end of its text
     let said = said.split(" at line ").next().unwrap_or_default().trim_end_matches(':').replace('\n', " ");
+    let said = in_words(&said);
     let said = match unknown_key(&said) {
         Some(said) => said,
         None => match at.and_then(|at| key_at(text, at.line() as usize)).filter(|key| !said.contains(key)) {
@@ -38,13 +39,36 @@ fn key_at(text: &str, line: usize) -> Option<&str> {
     })
 }
 
+/// What the library says for its callers, said for who wrote the file.
+const WORDS: &[(&str, &str)] = &[
+    ("invalid u64", "expected a whole number"),
+    ("invalid f64", "expected a number"),
+    ("invalid boolean", "expected true or false"),
+    ("expected mapping start", "expected a block of keys"),
+    ("expected sequence start", "expected a list"),
+    ("recursion limit exceeded", "nested too deeply"),
+    (", set DuplicateKeyPolicy in Options if acceptable", ""),
+    ("duplicate mapping key: ", "the key is there twice: "),
+    (
+        "multiple YAML documents detected; use from_str_multiple or from_str_multiple_with_options",
+        "the file holds more than one YAML document",
+    ),
+];
+
+fn in_words(said: &str) -> String {
+    WORDS.iter().fold(said.to_owned(), |said, (library, ours)| said.replace(library, ours))
+}
+
 /// An unknown key by its name, with the known one it may be a slip of; the library lists all sixty.
 fn unknown_key(said: &str) -> Option<String> {
     let rest = said.split_once("unknown field `")?.1;
     let (key, rest) = rest.split_once('`')?;
     let known = rest.split_once("expected ")?.1.trim_start_matches("one of ");
     let known = known.split(", ").map(|name| name.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
-    let nearest = known.map(|name| (distance(key, name), name)).min().filter(|(distance, _)| *distance <= SLIP_MAX);
+    let nearest = known
+        .map(|name| (distance(key, name), name))
+        .min()
+        .filter(|(distance, _)| *distance <= SLIP_MAX.min(key.len() / 2));
     Some(match nearest {
         Some((_, name)) => format!("unknown key {key}; did you mean {name}?"),
         None => format!("unknown key {key}"),
@@ -82,7 +106,13 @@ mod tests {
     #[test]
     fn faults_name_place_and_key() {
         let cases = [
-            ("sample_limit: many\n", "p.yml:1:15: sample_limit: invalid u64"),
+            ("sample_limit: many\n", "p.yml:1:15: sample_limit: expected a whole number"),
+            ("nested: 7\n", "p.yml:1:9: nested: expected a block of keys"),
+            ("sample_limit: 1\nsample_limit: 2\n", "p.yml:2:1: the key is there twice: sample_limit"),
+            (
+                "sample_limit: 1\n---\nsample_limit: 2\n",
+                "p.yml:3:1: sample_limit: the file holds more than one YAML document",
+            ),
             ("sample_limit: 1\nsampel_limit: 2\n", "p.yml:2:1: unknown key sampel_limit; did you mean sample_limit?"),
             ("sample_limit: 1\nzzz: 2\n", "p.yml:2:1: unknown key zzz"),
         ];

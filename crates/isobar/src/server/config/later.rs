@@ -3,6 +3,7 @@
 //! A block that is present makes one warning (settled 25). Its keys are checked, so that a typing error is found on the
 //! day it is made and not on the day the block begins to work. Source: reference of the original's configuration, 3.14.
 
+use net::client::block;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -22,16 +23,14 @@ macro_rules! later {
         later! {
             $(#[$doc])*
             $name {
-                $($key,)* basic_auth, authorization, oauth2, bearer_token, bearer_token_file, follow_redirects,
-                enable_http2, proxy_url, no_proxy, proxy_from_environment, proxy_connect_header, http_headers
-            } { tls_config: TlsConfig, $($nested: $kind),* }
+                $($key,)* bearer_token, bearer_token_file, follow_redirects, enable_http2, proxy_url, no_proxy,
+                proxy_from_environment, proxy_connect_header
+            } {
+                basic_auth: block::BasicAuth, authorization: block::Authorization, oauth2: block::OAuth2,
+                tls_config: block::Tls, http_headers: block::Headers, $($nested: $kind),*
+            }
         }
     };
-}
-
-later! {
-    /// `tls_config`
-    TlsConfig { ca, ca_file, cert, cert_file, key, key_file, server_name, insecure_skip_verify, min_version, max_version } {}
 }
 
 later! {
@@ -87,7 +86,7 @@ later! {
 
 later! {
     /// `tracing`
-    Tracing { client_type, endpoint, sampling_fraction, insecure, headers, compression, timeout } { tls_config: TlsConfig }
+    Tracing { client_type, endpoint, sampling_fraction, insecure, headers, compression, timeout } { tls_config: block::Tls }
 }
 
 later! {
@@ -107,4 +106,34 @@ later! {
 later! {
     /// `storage.exemplars`
     Exemplars { max_exemplars } {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Root, parse};
+    use std::path::Path;
+
+    #[test]
+    fn keys_inside_what_is_not_obeyed_are_checked() {
+        for (block, slip) in [
+            ("scrape_configs: [{job_name: a, basic_auth: {username: u, password: p}}]", None),
+            ("scrape_configs: [{job_name: a, basic_auth: {usernam: u}}]", Some("usernam")),
+            ("scrape_configs: [{job_name: a, authorization: {type: Bearer, credentials: c}}]", None),
+            ("scrape_configs: [{job_name: a, authorization: {typ: Bearer}}]", Some("typ")),
+            ("scrape_configs: [{job_name: a, oauth2: {client_id: c, tls_config: {ca_fil: x}}}]", Some("ca_fil")),
+            ("scrape_configs: [{job_name: a, http_headers: {X-A: {values: [b]}}}]", None),
+            ("scrape_configs: [{job_name: a, http_headers: {X-A: {value: [b]}}}]", Some("value")),
+            ("scrape_configs: [{job_name: a, consul_sd_configs: [{tls_config: {bogus: 1}}]}]", Some("bogus")),
+            ("remote_write: [{url: 'http://x', basic_auth: {bogus: 1}}]", Some("bogus")),
+            ("remote_read: [{url: 'http://x', tls_config: {insecure_skip_verify: true}}]", None),
+            ("alerting: {alertmanagers: [{oauth2: {bogus: 1}}]}", Some("bogus")),
+        ] {
+            let said = parse::<Root>(Path::new("p.yml"), block).err().map(|error| error.to_string());
+            assert_eq!(said.is_some(), slip.is_some(), "{block}: {said:?}");
+            assert!(
+                said.unwrap_or_default().contains(&slip.map_or(String::new(), |s| format!("unknown key {s}"))),
+                "{block}"
+            );
+        }
+    }
 }
