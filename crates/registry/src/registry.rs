@@ -68,13 +68,7 @@ impl Registry {
         runtime::log::make_dir(&*disk, &config.data_dir)?;
         let lock = disk.lock(&config.data_dir.join("lock"))?;
         let (store, recovery) = Store::open(&config, disk, clock)?;
-        if recovery.torn_bytes > 0 {
-            let bytes = recovery.torn_bytes;
-            tracing::warn!(
-                bytes,
-                "the registry's log ended in the middle of a write; what was not acknowledged is cut off"
-            );
-        }
+        tell(recovery);
         let known = store.read(|state| state.catalog.node_services(&state.node_name).1.map(|own| own.node.id.clone()));
         let node_id = known.filter(|id| !id.is_empty()).unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
         store.propose(start_command(&config, &node_id)).await?;
@@ -171,6 +165,27 @@ impl Registry {
 }
 
 /// This node and the server's own service, as every catalog shows them.
+/// One line for each thing that was wrong with the log.
+fn tell(found: Recovery) {
+    if found.damaged_records > 0 {
+        let records = found.damaged_records;
+        tracing::warn!(
+            records,
+            "records of the registry's log are damaged: what they changed is lost, all others count"
+        );
+    }
+    if found.torn_bytes > 0 {
+        let bytes = found.torn_bytes;
+        tracing::warn!(
+            bytes,
+            "the registry's log ends in the middle of a write, or is damaged at its end: cut off there"
+        );
+    }
+    if found.last_segment_missing {
+        tracing::warn!("the registry's log was removed or emptied: what was written since its last snapshot is lost");
+    }
+}
+
 fn start_command(config: &Config, node_id: &str) -> Command {
     let address = config.advertise.to_string();
     let family = if config.advertise.is_ipv4() { ["lan_ipv4", "wan_ipv4"] } else { ["lan_ipv6", "wan_ipv6"] };

@@ -133,7 +133,9 @@ impl Inner {
 impl Store {
     /// Opens the log in `<data-dir>/log` and replays it; every check that was there begins.
     pub fn open(config: &Config, disk: SharedDisk, clock: Clock) -> Result<(Arc<Store>, Recovery), LogError> {
-        Store::open_with(config, disk, clock, LogOptions { name: "registry", ..LogOptions::default() })
+        // a registration stands for itself: one that is damaged must not take those behind it along
+        let options = LogOptions { name: "registry", skip_damaged: true, ..LogOptions::default() };
+        Store::open_with(config, disk, clock, options)
     }
 
     fn open_with(

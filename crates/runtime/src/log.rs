@@ -13,7 +13,8 @@
 //! Invariants
 //! - LSNs are consecutive from 1; a ticket is settled only when its record and all before it are on disk;
 //! - a segment is created only when everything in the one before it is synced; so after a crash only the last can be
-//!   torn, and what is torn was never acknowledged: it is cut off. Damage anywhere else refuses to open;
+//!   torn, and what is torn was never acknowledged: it is cut off. Damage anywhere else refuses to open, unless the owner
+//!   has damaged records passed over;
 //! - after a failed write or fsync the log is poisoned: it takes no record any more and says why. The one exception is
 //!   a full disk while writing (not while syncing): the writer keeps its batch and tries again after
 //!   [`LogOptions::full_disk_pause`]; until it succeeds appends are refused ([`LogError::Full`]), said once at each end.
@@ -137,6 +138,9 @@ pub struct LogOptions {
     pub pending_bytes_max: usize,
     /// How long the writer waits for room on a full disk before it tries again. Default 500 ms.
     pub full_disk_pause: Duration,
+    /// Whether a damaged record with intact ones behind it is passed over, for owners whose records stand for themselves.
+    /// Else the last segment is cut there, and damage in another one refuses to open. Default false.
+    pub skip_damaged: bool,
 }
 
 impl Default for LogOptions {
@@ -147,6 +151,7 @@ impl Default for LogOptions {
             record_bytes_max: 8 << 20,
             pending_bytes_max: 16 << 20,
             full_disk_pause: Duration::from_millis(500),
+            skip_damaged: false,
         }
     }
 }
@@ -177,8 +182,13 @@ pub enum Entry<'a> {
 pub struct Recovery {
     /// Records shown to the owner.
     pub records: u64,
-    /// Bytes of a torn write that were cut off the end; none of them was ever acknowledged.
+    /// Bytes at the end that were cut off, or left behind in a segment that is not written to any more: a torn write, of
+    /// which nothing was ever acknowledged, or damage that reaches to the end.
     pub torn_bytes: u64,
+    /// Damaged records that were passed over ([`LogOptions::skip_damaged`]).
+    pub damaged_records: u64,
+    /// There is a snapshot, but no segment that could have been written to after it: somebody removed or emptied it.
+    pub last_segment_missing: bool,
 }
 
 /// Counters since the log was opened.
@@ -339,12 +349,19 @@ impl Log {
                 continue;
             }
             let path = segment::path(&self.shared.dir, first);
-            segment::scan(&*self.shared.disk, &path, first, from, &mut |lsn, kind, payload| {
-                if lsn <= durable {
-                    visit(lsn, kind, payload);
-                }
-                Ok(())
-            })?;
+            segment::scan(
+                &*self.shared.disk,
+                &path,
+                first,
+                from,
+                self.shared.options.skip_damaged,
+                &mut |lsn, kind, payload| {
+                    if lsn <= durable {
+                        visit(lsn, kind, payload);
+                    }
+                    Ok(())
+                },
+            )?;
         }
         Ok(())
     }
@@ -486,13 +503,22 @@ fn replay(
         if expected.is_some_and(|expected| expected != first) {
             return Err(LogError::corrupt(&path, 0, "records before this file are missing"));
         }
-        let scan = segment::scan(&**disk, &path, first, from, &mut |lsn, kind, payload| {
+        let scan = segment::scan(&**disk, &path, first, from, options.skip_damaged, &mut |lsn, kind, payload| {
             recovery.records += 1;
             visit(Entry::Record { lsn, kind, payload }).map_err(|what| LogError::Replay { lsn, what })
         })?;
+        if let Some(behind) = found.segments.get(at + 1)
+            && (options.skip_damaged && scan.end > 0 && scan.torn_bytes > 0)
+        {
+            // the last records of this file, with a whole file behind them
+            recovery.damaged_records += scan.damaged + behind.0.saturating_sub(scan.next.max(from).0);
+            expected = Some(*behind);
+            continue;
+        }
         if !is_last && (scan.torn_bytes > 0 || scan.end == 0) {
             return Err(LogError::corrupt(&path, scan.end, "a record is not what was written, and later files follow"));
         }
+        recovery.damaged_records += scan.damaged;
         expected = Some(scan.next);
         last = Some((first, scan));
     }
@@ -505,6 +531,9 @@ fn replay(
         }
         other => {
             // no file yet, or one whose header never reached the disk, or all of it is inside the snapshot
+            recovery.torn_bytes = other.as_ref().map_or(0, |(_, scan)| scan.torn_bytes);
+            let headless = other.as_ref().is_none_or(|(_, scan)| scan.end == 0);
+            recovery.last_segment_missing = headless && found.segments.len() < 2 && !found.snapshots.is_empty();
             let next = other.map_or(from, |(_, scan)| scan.next.max(from));
             let open = OpenSegment::create(&**disk, dir, options, next)?;
             segments.retain(|first| *first != next);

@@ -42,7 +42,13 @@ fn text(state: &State) -> String {
 fn open(disk: &SimDisk) -> Result<Arc<Store>, LogError> {
     // small segments: one holds a few commands
     let pause = Duration::from_millis(1);
-    let options = LogOptions { name: "registry", segment_bytes: 4096, full_disk_pause: pause, ..LogOptions::default() };
+    let options = LogOptions {
+        name: "registry",
+        segment_bytes: 4096,
+        full_disk_pause: pause,
+        skip_damaged: true,
+        ..LogOptions::default()
+    };
     let clock = Clock::manual(Timestamp(1_700_000_000_000));
     Store::open_with(&config(), Arc::new(disk.clone()), clock, options).map(|(store, _)| store)
 }

@@ -62,6 +62,37 @@ pub fn decode(bytes: &[u8], offset: usize, lsn: Lsn) -> Found<'_> {
     Found::Record { kind, payload, end: offset + FRAME_HEADER + len }
 }
 
+/// How many records in a row may be damaged for those behind them to be found again.
+const DAMAGED_MAX: u64 = 64;
+/// Bytes looked at while searching, so that hostile lengths can not make it long.
+const SEARCHED_MAX: usize = 1 << 30;
+
+/// Where the next intact record stands behind a damaged `lsn` at `offset`, and its number. A record proves its place by its
+/// checksum, which covers its number. `bytes` is what was written, without the zeros behind it.
+pub(super) fn find_behind(bytes: &[u8], offset: usize, lsn: Lsn) -> Option<(usize, Lsn)> {
+    let len_at = |at: usize| bytes.get(at..)?.first_chunk::<4>().map(|four| u32::from_le_bytes(*four) as usize);
+    let stands = |at: usize, number: Lsn| matches!(decode(bytes, at, number), Found::Record { .. });
+    // most damage leaves the length as it was
+    if let Some(at) = len_at(offset)?.checked_add(offset + FRAME_HEADER).filter(|at| stands(*at, lsn.next())) {
+        return Some((at, lsn.next()));
+    }
+    let mut left = SEARCHED_MAX;
+    for at in offset + 1..bytes.len() {
+        let len = len_at(at)?;
+        if len == 0 || len > bytes.len() - at {
+            continue;
+        }
+        for ahead in 1..=DAMAGED_MAX {
+            left = left.checked_sub(len)?;
+            let number = Lsn(lsn.0.saturating_add(ahead));
+            if stands(at, number) {
+                return Some((at, number));
+            }
+        }
+    }
+    None
+}
+
 fn checksum(lsn: Lsn, kind: u8, payload: &[u8]) -> u32 {
     let mut digest = Digest::new(CrcAlgorithm::Crc32Iscsi);
     digest.update(&lsn.0.to_le_bytes());

@@ -54,14 +54,18 @@ pub(super) struct Scan {
     pub end: u64,
     /// Bytes from `end` to the last one that is not zero: a torn write, or damage.
     pub torn_bytes: u64,
+    /// Records that were damaged and passed over, with intact ones behind them.
+    pub damaged: u64,
 }
 
-/// Reads a segment, showing `visit` every record with an LSN of at least `from`.
+/// Reads a segment, showing `visit` every record with an LSN of at least `from`. `skip`: damaged records are passed over when
+/// intact ones stand behind them; else the segment ends there.
 pub(super) fn scan(
     disk: &dyn Disk,
     path: &Path,
     first: Lsn,
     from: Lsn,
+    skip: bool,
     visit: &mut Visit<'_>,
 ) -> Result<Scan, LogError> {
     let bytes = disk.read(path)?;
@@ -69,10 +73,11 @@ pub(super) fn scan(
         if !frame::is_zero(bytes.get(SEGMENT_HEADER..).unwrap_or_default()) {
             return Err(LogError::corrupt(path, 0, "the header is damaged, and records follow it"));
         }
-        return Ok(Scan { next: first, end: 0, torn_bytes: written_len(&bytes) });
+        return Ok(Scan { next: first, end: 0, torn_bytes: written_len(&bytes), damaged: 0 });
     }
     let mut offset = SEGMENT_HEADER;
     let mut lsn = first;
+    let mut damaged = 0;
     loop {
         match frame::decode(&bytes, offset, lsn) {
             Found::Record { kind, payload, end } => {
@@ -82,17 +87,27 @@ pub(super) fn scan(
                 offset = end;
                 lsn = lsn.next();
             }
-            Found::End => return Ok(Scan { next: lsn, end: offset as u64, torn_bytes: 0 }),
+            Found::End => return Ok(Scan { next: lsn, end: offset as u64, torn_bytes: 0, damaged }),
             Found::Torn => {
+                if let Some((at, number)) = skip.then(|| frame::find_behind(written(&bytes), offset, lsn)).flatten() {
+                    damaged += number.0.saturating_sub(lsn.max(from).0);
+                    (offset, lsn) = (at, number);
+                    continue;
+                }
                 let torn_bytes = written_len(&bytes[offset..]);
-                return Ok(Scan { next: lsn, end: offset as u64, torn_bytes });
+                return Ok(Scan { next: lsn, end: offset as u64, torn_bytes, damaged });
             }
         }
     }
 }
 
 fn written_len(bytes: &[u8]) -> u64 {
-    bytes.iter().rposition(|&b| b != 0).map_or(0, |last| last as u64 + 1)
+    written(bytes).len() as u64
+}
+
+/// The bytes up to the last one that is not zero.
+fn written(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.iter().rposition(|&b| b != 0).map_or(0, |last| last + 1)]
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ const SMALL: LogOptions = LogOptions {
     record_bytes_max: 1000,
     pending_bytes_max: 4000,
     full_disk_pause: Duration::from_millis(1),
+    skip_damaged: false,
 };
 
 fn dir() -> &'static Path {
@@ -76,7 +77,7 @@ fn records_come_back_across_segments_and_snapshots() {
     drop(log);
     let (log, seen, recovery) = reopen(&disk).unwrap();
     check(&seen, 50, 50, "after a clean stop");
-    assert_eq!(recovery, Recovery { records: 1, torn_bytes: 0 });
+    assert_eq!(recovery, Recovery { records: 1, ..Recovery::default() });
     assert_eq!(log.append(1, record(50).as_bytes()).unwrap().0, Lsn(51));
 }
 
@@ -223,6 +224,92 @@ fn a_torn_end_is_cut_and_damage_before_it_refuses() {
     assert!(matches!(error, LogError::Corrupt { .. }), "{error}");
     disk.remove_file(&segment::path(dir(), segments[1])).unwrap();
     assert!(matches!(reopen(&disk).unwrap_err(), LogError::Corrupt { .. }), "a hole is damage too");
+}
+
+/// Opens the log as an owner does whose records stand for themselves; returns the LSNs shown.
+fn salvage(disk: &SimDisk) -> Result<(Vec<u64>, Recovery), LogError> {
+    let mut seen = Vec::new();
+    let options = LogOptions { skip_damaged: true, ..SMALL };
+    let (_log, recovery) = Log::open(Arc::new(disk.clone()), dir(), options, &mut |entry| {
+        if let Entry::Record { lsn, payload, .. } = entry {
+            assert_eq!(payload, record(lsn.0 as usize - 1).as_bytes());
+            seen.push(lsn.0);
+        }
+        Ok(())
+    })?;
+    Ok((seen, recovery))
+}
+
+#[test]
+fn one_damaged_record_costs_one_record() {
+    let fresh = |count: usize| {
+        let disk = SimDisk::new();
+        let (log, _, _) = reopen(&disk).unwrap();
+        for n in 0..count {
+            log.append(1, record(n).as_bytes()).unwrap().1.wait_blocking().unwrap();
+        }
+        disk
+    };
+    let file = segment::path(dir(), Lsn(1));
+    let frame = |n: usize| FRAME_HEADER + 1 + record(n).len();
+    let second = SEGMENT_HEADER + frame(0);
+    for at in second..second + frame(1) {
+        for bit in 0..8 {
+            let disk = fresh(4);
+            disk.flip(&file, at, 1 << bit);
+            let (seen, recovery) = salvage(&disk).unwrap();
+            assert_eq!(
+                (seen, recovery.damaged_records, recovery.torn_bytes),
+                (vec![1, 3, 4], 1, 0),
+                "byte {at} bit {bit}"
+            );
+            let (seen, _) = salvage(&disk).unwrap();
+            assert_eq!(seen, [1, 3, 4], "a second start finds the same");
+        }
+    }
+    // the last one is as good as torn
+    let disk = fresh(2);
+    disk.flip(&file, second + FRAME_HEADER + 2, 1);
+    let (seen, recovery) = salvage(&disk).unwrap();
+    assert_eq!((seen, recovery.damaged_records, recovery.torn_bytes), (vec![1], 0, frame(1) as u64));
+    // an older segment: passed over as well
+    let disk = fresh(40);
+    disk.flip(&file, second + FRAME_HEADER + 2, 1);
+    let (seen, recovery) = salvage(&disk).unwrap();
+    assert_eq!((seen.len(), recovery.damaged_records), (39, 1));
+    // the last record of an older segment, with a whole segment behind it
+    let disk = fresh(40);
+    let (log, _, _) = reopen(&disk).unwrap();
+    let behind = log.shared.state.lock().segments[1].0 as usize;
+    drop(log);
+    let at = SEGMENT_HEADER + (0..behind - 2).map(frame).sum::<usize>();
+    disk.flip(&file, at + FRAME_HEADER + 2, 1);
+    let (seen, recovery) = salvage(&disk).unwrap();
+    assert_eq!((seen.len(), recovery.damaged_records, seen.contains(&(behind as u64 - 1))), (39, 1, false));
+}
+
+#[test]
+fn a_last_segment_that_was_removed_or_emptied_is_noticed() {
+    for emptied in [false, true] {
+        let disk = SimDisk::new();
+        let (log, _, _) = reopen(&disk).unwrap();
+        assert_eq!(workload(&log, 0, 12), (12, 12));
+        log.snapshot(Lsn(12), (0..12).map(record).collect::<Vec<_>>().join(" ").as_bytes()).unwrap();
+        let last = *log.shared.state.lock().segments.last().unwrap();
+        assert_eq!(log.stats().segments, 1);
+        drop(log);
+        let (log, seen, recovery) = reopen(&disk).unwrap();
+        assert_eq!((seen.len(), recovery.last_segment_missing), (12, false));
+        drop(log);
+        let path = segment::path(dir(), last);
+        if emptied {
+            disk.replace_file(&path, b"").unwrap()
+        } else {
+            disk.remove_file(&path).unwrap()
+        }
+        let (_, seen, recovery) = reopen(&disk).unwrap();
+        assert_eq!((seen.len(), recovery.last_segment_missing), (12, true));
+    }
 }
 
 #[test]
