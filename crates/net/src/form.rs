@@ -4,6 +4,7 @@
 //! is kept: some of the original's handlers report it, others read on.
 //! Limit: [`FORM_MAX`] bytes of body, as Go's.
 
+use crate::server::RequestBodyError;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -128,10 +129,19 @@ pub async fn read(body: Body, limit: usize) -> Result<Bytes, Response> {
     match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(error) if is_crowded(error.as_ref()) => {
+            Err((StatusCode::SERVICE_UNAVAILABLE, format!("cannot read the request body: {error}\n")).into_response())
+        }
         Err(error) => {
             Err((StatusCode::BAD_REQUEST, format!("cannot read the request body: {error}\n")).into_response())
         }
     }
+}
+
+/// Whether it is not this body that is too large, but all of them.
+fn is_crowded(error: &(dyn std::error::Error + 'static)) -> bool {
+    let crowded = |error: &RequestBodyError| matches!(error, RequestBodyError::Crowded(_));
+    error.downcast_ref().is_some_and(crowded) || error.source().is_some_and(is_crowded)
 }
 
 fn is_form(headers: &HeaderMap) -> bool {

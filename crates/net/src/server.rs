@@ -8,7 +8,7 @@
 //!
 //! Reading order: [`config`] → [`Listener`] → `connections` → `service` → `gate`, `cors`, `compress`.
 //! Limits: every field of [`ServerConfig`]; request heads of [`HEAD_MAX`] bytes; [`ServerConfig::body_max`] on every body
-//! (routes narrow it). Costs: an idle connection holds about 10 kB (hyper's read buffer and our entry).
+//! (routes narrow it), [`ServerConfig::bodies_max`] on all together. Costs: an idle connection holds about 10 kB (hyper's read buffer and our entry).
 
 mod accept;
 mod compress;
@@ -22,6 +22,7 @@ mod traffic;
 
 pub use config::{CorsOrigin, HostPolicy, ServerConfig};
 pub use listener::{BindError, Listener};
+pub(crate) use service::RequestBodyError;
 pub use service::{HEAD_MAX, Peer};
 
 use crate::server::connections::Connections;

@@ -219,7 +219,9 @@ async fn dispatch(
                 let what = format!("Request body too large, max allowed {limit} bytes");
                 return Answer::text(StatusCode::PAYLOAD_TOO_LARGE, what);
             }
-            Err(_) => return Answer::bad("cannot read the request body"),
+            Err(refused) => {
+                return Answer::text(refused.status(), "cannot read the request body".to_owned());
+            }
         },
     };
     let is_pretty = params.has("pretty");

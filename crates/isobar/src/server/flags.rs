@@ -350,6 +350,10 @@ mod tests {
     fn every_flag_of_the_table_obeys_warns_or_refuses() {
         for (flag, standing) in TABLE {
             assert!(!flag.help.is_empty(), "--{} has no help", flag.name);
+            // the run ends with it
+            if flag.name == "version" {
+                continue;
+            }
             let argument = match flag.kind {
                 runtime::flags::FlagKind::Switch if flag.default == "true" => format!("--no-{}", flag.name),
                 runtime::flags::FlagKind::Switch => format!("--{}", flag.name),

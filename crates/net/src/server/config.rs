@@ -28,6 +28,8 @@ pub struct ServerConfig {
     pub stop_limit: Duration,
     /// The largest body of any route, in bytes. Default 64 MiB.
     pub body_max: u64,
+    /// How many bytes of bodies all requests in progress may hold together; beyond it a request gets 503. Default 256 MiB.
+    pub bodies_max: u64,
     /// Which `Host` is answered. Default: addresses, `localhost`, this machine's own name.
     pub hosts: HostPolicy,
     /// Which foreign pages may read answers; `None`: none.
@@ -54,6 +56,7 @@ impl ServerConfig {
             write_timeout: Duration::from_secs(60),
             stop_limit: Duration::from_secs(10),
             body_max: 64 << 20,
+            bodies_max: 256 << 20,
             hosts: HostPolicy::new::<&str>([]),
             cors: None,
             read_posts: &[],

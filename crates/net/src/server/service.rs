@@ -17,6 +17,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tower::ServiceExt;
@@ -45,6 +46,8 @@ pub(super) struct App {
     requests: CounterVec,
     durations: HistogramVec,
     sizes: HistogramVec,
+    /// Bytes of bodies that requests in progress hold.
+    held: AtomicU64,
     /// When a failed request was told last, and how many were not since.
     failures: Mutex<(Option<Instant>, u64)>,
 }
@@ -77,7 +80,18 @@ impl App {
         );
         let routes = routes.layer(middleware::from_fn(note_matched_path));
         let failures = Mutex::default();
-        App { config, routes, clock, registry: registry.clone(), address, requests, durations, sizes, failures }
+        App {
+            config,
+            routes,
+            clock,
+            registry: registry.clone(),
+            address,
+            requests,
+            durations,
+            sizes,
+            held: AtomicU64::new(0),
+            failures,
+        }
     }
 
     /// A line for a request that failed: one in [`FAILURE_PAUSE`], which says how many went without. A client that
@@ -237,7 +251,8 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
             let mut progress = Progress { app: app.clone(), connection: connection.clone(), started, served: None };
             let (method, path) = (request.method().clone(), request.uri().path().to_owned());
             let limit = app.config.body_max;
-            let mut request = request.map(|body| Body::new(RequestBody { body, connection, left: limit, limit }));
+            let held = Held { app: app.clone(), bytes: 0 };
+            let mut request = request.map(|body| Body::new(RequestBody { body, connection, left: limit, limit, held }));
             request.extensions_mut().insert(Peer(peer));
             let (handler, response) = app.answer(request).await;
             let code = response.status();
@@ -314,12 +329,37 @@ struct RequestBody {
     connection: Arc<Connection>,
     left: u64,
     limit: u64,
+    held: Held,
 }
 
+/// What one body holds of [`ServerConfig::bodies_max`], given back with it.
+struct Held {
+    app: Arc<App>,
+    bytes: u64,
+}
+
+impl Held {
+    fn take(&mut self, bytes: u64) -> Result<(), RequestBodyError> {
+        self.bytes += bytes;
+        let all = self.app.held.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let limit = self.app.config.bodies_max;
+        if all > limit { Err(RequestBodyError::Crowded(limit)) } else { Ok(()) }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.app.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Why a request's body can not be read.
 #[derive(Debug, thiserror::Error)]
-enum RequestBodyError {
+pub(crate) enum RequestBodyError {
     #[error("request body is larger than {0} bytes")]
     TooLarge(u64),
+    #[error("the bodies of all requests in progress are larger than {0} bytes")]
+    Crowded(u64),
     #[error(transparent)]
     Broken(#[from] hyper::Error),
 }
@@ -354,6 +394,9 @@ impl HttpBody for RequestBody {
                     return Poll::Ready(Some(Err(RequestBodyError::TooLarge(self.limit))));
                 }
                 self.left -= len;
+                if let Err(crowded) = self.held.take(len) {
+                    return Poll::Ready(Some(Err(crowded)));
+                }
                 if waiting && self.body.is_end_stream() {
                     self.connection.enter(Phase::Busy);
                 }

@@ -289,3 +289,22 @@ async fn an_answer_without_body_stays_so() {
     let answer = server.get("/v1/nosuch", "").await;
     assert_eq!((status(&answer), body(&answer)), ("404", ""), "a route's own 404 is as it says");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_of_all_requests_have_a_limit_together() {
+    let server = start(ServerConfig { bodies_max: 1000, ..config() }, routes()).await;
+    let form = |length: usize| {
+        format!(
+            "POST /form HTTP/1.1\nHost: localhost\nContent-Type: application/x-www-form-urlencoded\nContent-Length: {length}\n\
+             Connection: close\n\n{}",
+            "x".repeat(length)
+        )
+    };
+    for _ in 0..3 {
+        // what one held is given back with it
+        assert_eq!(status(&server.exchange(&form(900)).await), "200");
+        let refused = server.exchange(&form(1100)).await;
+        assert_eq!(status(&refused), "503");
+        assert!(body(&refused).contains("all requests in progress"), "{refused}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Values of sample lines: floats and timestamps with Go's idea of what a number is.
 //!
 //! Whole numbers of up to 15 digits (most counters) take a multiply and an add per digit; eight at a time by SWAR when
-//! there are so many. Cost: 3–6 ns for those, 10–15 ns for the rest.
+//! there are so many.
 
 use crate::exposition::shown::shown;
 
