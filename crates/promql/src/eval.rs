@@ -208,7 +208,9 @@ impl<'a> Evaluator<'a> {
     fn subquery(&mut self, e: &SubqueryNode, grid: Grid) -> Evaluation<(Vec<Series>, Grid)> {
         let step = e.step_ms.unwrap_or(self.options.subquery_step.0).max(1);
         let reference = |at: i64| e.at.map_or(at, |at| at.0).saturating_sub(e.offset_ms);
-        let (first, last) = (reference(grid.start), reference(grid.last()));
+        let first = reference(grid.start);
+        // with `@` every step looks at the same window; upstream evaluates as far as without, and so may meet errors behind it
+        let last = first.saturating_add(grid.last().saturating_sub(grid.start));
         let from = first.saturating_sub(e.range_ms);
         let mut start = (from / step).saturating_mul(step);
         if start <= from {

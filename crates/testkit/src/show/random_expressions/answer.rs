@@ -16,14 +16,14 @@ const DIGITS: f64 = 1e-9;
 
 const SUMS: &str = "sum avg stddev stdvar sum_over_time avg_over_time stddev_over_time stdvar_over_time \
     deriv predict_linear double_exponential_smoothing";
-const LIBRARY: &str = "exp ln log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh atan2";
+const LIBRARY: &str = "exp sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh atan2";
 
 type Holds = fn(&Sides<'_>) -> bool;
 
 /// Why a difference is none: what 3.14 does otherwise than the 3.5.3 asked here, and where digits are nobody's promise.
 const KNOWN: &[(&str, Holds)] = &[
     ("topk and its kin look at their parameter even if there is nothing to choose from", |s| {
-        s.both(422, 200) && s.ours_says(&["overflows int64", "underflows int64", "value is NaN"])
+        s.ours.status == 422 && s.ours_says(&["overflows int64", "underflows int64", "value is NaN"])
     }),
     ("comparisons count duplicates that they do not keep", |s| {
         s.both(422, 200) && s.ours_says(&["multiple matches for labels"]) && s.query.contains(['=', '<', '>'])
@@ -32,7 +32,7 @@ const KNOWN: &[(&str, Holds)] = &[
         s.has_word("start end") && (s.ours.status == 400 || s.theirs.status == 400)
     }),
     ("lengths may be computed", |s| {
-        s.theirs_says(&["experimental duration expression", "in subquery selector", "unexpected colon"])
+        s.theirs_says(&["duration expression", "in subquery selector", "unexpected colon"])
             || (s.ours_says(&["expected ':'", "division by zero"]) && s.query.contains('['))
             || (s.has_word("offset") && s.query.contains("offset(") && s.theirs.status == 400)
     }),
