@@ -23,6 +23,11 @@ impl Dice {
         self.roll(100) < chance
     }
 
+    /// True once in so many times.
+    pub(super) fn one_in(&mut self, times: usize) -> bool {
+        self.roll(times) == 0
+    }
+
     /// One of these words, which spaces separate.
     pub(super) fn word<'a>(&mut self, words: &'a str) -> &'a str {
         let count = words.split_whitespace().count();

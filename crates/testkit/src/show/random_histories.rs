@@ -11,13 +11,15 @@
 //! A service that gets another name moves: the original does not tell those who watch the old name as long as it has other
 //! instances, ours does. So every second history has no renames and compares indexes and wake-ups, the others do not.
 //! What is volatile, and where ours follows newer versions, is in `answer`; everything else must be equal.
+#![expect(clippy::disallowed_methods, reason = "the harness stands outside the product: its own clock")]
 
 mod answer;
 mod history;
 
 use self::answer::{Differs, compare, template};
-use self::history::{Dice, Request, Step};
+use self::history::{Request, Step};
 use super::Run;
+use super::dice::Dice;
 use crate::harness::http::{Answer, Client};
 use crate::harness::isobar::{self, Launch, Role};
 use crate::harness::place;
@@ -343,25 +345,22 @@ impl Pair {
             wait.join().map_err(|_| anyhow::anyhow!("a waiting read panicked"))?
         };
         let ((ours, our_time), (theirs, their_time)) = (ended(our_wait)?, ended(their_wait)?);
-        let woke = |time: Duration| time < WAIT;
-        // a node's metadata may change what is asked: ours looks, theirs misses that; an instance without the tag may get
-        // it: ours looks at every instance of the name, theirs at those that have it
-        let looks_further = read.path.starts_with("/v1/catalog/services") && read.path.contains("node-meta=")
-            || read.path.contains("tag=");
+        let (our_woke, their_woke) = (our_time < WAIT, their_time < WAIT);
         let (found, after) = self.compare(read, &ours, &theirs);
         let changed = after != before;
+        // a node's metadata may change what is asked: ours looks, theirs misses that; an instance without the tag may get
+        // it: ours looks at every instance of the name, theirs at those that have it
+        let by_meta = read.path.starts_with("/v1/catalog/services") && read.path.contains("node-meta=");
+        let looks_further = our_woke && (by_meta || read.path.contains("tag="));
         // theirs may wake for nothing; ours must wake whenever there is something to tell
-        if !self.renames
-            && !(looks_further && !changed)
-            && woke(our_time) != woke(their_time)
-            && (changed || woke(our_time))
-        {
+        let allowed = self.renames || (!changed && (their_woke || looks_further));
+        if our_woke != their_woke && !allowed {
             differs.push(Differs {
                 what: "woken differently".to_owned(),
                 ours: format!("{our_time:?}"),
                 theirs: format!("{their_time:?}, the answer {}", if changed { "changed" } else { "is the same" }),
             });
-        } else if woke(our_time) == woke(their_time) && !woke(our_time) {
+        } else if !our_woke && !their_woke {
             differs.extend(found);
         }
         Ok(())

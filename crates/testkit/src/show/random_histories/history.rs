@@ -1,6 +1,7 @@
 //! What a history is made of: requests drawn from small pools, so that names meet again.
 
 use crate::harness::http::encode;
+use crate::show::dice::Dice;
 use serde_json::{Map, Value, json};
 
 /// One request.
@@ -20,32 +21,6 @@ pub(super) enum Step {
     Read(Request),
     /// Something is asked with the index of its last answer while something is written.
     Watch(Request, Request),
-}
-
-/// Random numbers that a seed repeats (splitmix64).
-#[derive(Clone, Debug)]
-pub(super) struct Dice(u64);
-
-impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
-        Dice(seed)
-    }
-
-    pub(super) fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % sides.max(1) as u64) as usize
-    }
-
-    fn one_in(&mut self, sides: usize) -> bool {
-        self.roll(sides) == 0
-    }
-
-    fn of<'a>(&mut self, pool: &[&'a str]) -> &'a str {
-        pool[self.roll(pool.len())]
-    }
 }
 
 const SERVICES: &[&str] =
