@@ -8,8 +8,6 @@ export interface Poll<T> {
   readonly data: Accessor<T | undefined>;
   readonly error: Accessor<Error | undefined>;
   readonly busy: Accessor<boolean>;
-  /** When `data` came, epoch milliseconds; 0 before the first answer. */
-  readonly at: Accessor<number>;
   readonly again: () => void;
   /** Gives up the question that is under way. */
   readonly cancel: () => void;
@@ -23,7 +21,6 @@ export function createPoll<K, T>(key: Accessor<K | null>, question: (key: K, sig
   const [data, setData] = createSignal<T>();
   const [error, setError] = createSignal<Error>();
   const [busy, setBusy] = createSignal(false);
-  const [at, setAt] = createSignal(0);
   let control: AbortController | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -47,7 +44,6 @@ export function createPoll<K, T>(key: Accessor<K | null>, question: (key: K, sig
         batch(() => {
           setData(() => answer);
           setError(undefined);
-          setAt(Date.now());
           setBusy(false);
         });
         schedule();
@@ -80,5 +76,5 @@ export function createPoll<K, T>(key: Accessor<K | null>, question: (key: K, sig
     setBusy(false);
     schedule();
   };
-  return { data, error, busy, at, again: run, cancel };
+  return { data, error, busy, again: run, cancel };
 }

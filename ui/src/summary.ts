@@ -4,7 +4,7 @@ import { createRoot, createSignal, createEffect } from 'solid-js';
 import { overview, type Overview } from './catalog.ts';
 import { epoch } from './server.ts';
 
-export interface Summary { readonly hostname: string; readonly version: string; readonly registry: boolean; readonly startedMs: number; /** The oldest sample; null while there is none. */ readonly dataFromMs: number | null }
+export interface Summary { readonly hostname: string; readonly version: string; readonly registry: boolean; /** The oldest sample; null while there is none. */ readonly dataFromMs: number | null }
 
 const [summary, setSummary] = createSignal<Summary>();
 export { summary };
@@ -23,8 +23,8 @@ export function note(answer: Overview): void {
   loadedFrom ??= answer.server.version;
   setUpdated(answer.server.version !== loadedFrom);
   const { hostname } = answer.machine;
-  const { version, registry, started_ms: startedMs, data_from_ms: dataFromMs } = answer.server;
-  setSummary({ hostname, version, registry, startedMs, dataFromMs });
+  const { version, registry, data_from_ms: dataFromMs } = answer.server;
+  setSummary({ hostname, version, registry, dataFromMs });
 }
 
 let timer: ReturnType<typeof setTimeout> | undefined;

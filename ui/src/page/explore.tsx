@@ -163,7 +163,7 @@ function ResultBody(props: { results: Results; state: ExploreState; entries: Ret
   return (
     <>
       <For each={notes()}>{(text) => <p class="result-note"><Shape state="warn" /> {text}</p>}</For>
-      <Show when={failed(props.results)}><Empty title="Nothing to show"><p>Why not stands under the query.</p></Empty></Show>
+      <Show when={failed(props.results)}><Empty title="Nothing to show"><p>The reason stands under the query.</p></Empty></Show>
       <Show when={props.results.tab === 'graph' && props.entries.length > 0}>
         <Graph
           results={props.results}

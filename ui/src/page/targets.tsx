@@ -22,6 +22,8 @@ const EVERY_MS = 5000;
 /** Half a kilobyte a target: a long list is asked for less often. */
 const MANY = 1000;
 const SLOW_MS = 20_000;
+/** Rows that are not shown and yet kept, lest a filter forgets them at every letter. */
+const KEPT = 2000;
 const DROPPED_EVERY_MS = 15_000;
 /** Dropped targets shown at once: discovery may drop tens of thousands. */
 const DROPPED_SHOWN = 500;
@@ -148,6 +150,11 @@ function useRows(shown: () => readonly Target[]): () => Row[] {
         }
         list.push(entry.row);
       }
+    }
+    // Targets that come and go, as in a cluster, must not pile up here.
+    if (known.size > 2 * list.length + KEPT) {
+      const shownKeys = new Set(list.map((row) => row.key));
+      for (const key of known.keys()) if (!shownKeys.has(key)) known.delete(key);
     }
     return list;
   });
