@@ -119,21 +119,27 @@ impl Evaluator<'_> {
         let (many, one) = if swapped { (right, left) } else { (left, right) };
         let groups = match_groups(&many, &one, &e.matching);
         let meeting = Meeting { e, many: &many, one: &one, swapped, delayed: self.delayed_names() };
-        meeting.check_one_side(&groups)?;
+        let filled = e.matching.fill_left.is_some() || e.matching.fill_right.is_some();
+        let doubled = meeting.doubled_on_one_side(&groups).into_iter();
+        let crowded =
+            groups.iter().filter(|_| !filled && !is_trim(e.op)).filter_map(|group| meeting.doubled_on_many_side(group));
+        // the error of the earliest step; of one step that of the "one" side, which is looked at first
+        if let Some((_, error)) = doubled.chain(crowded).min_by_key(|(step, _)| *step) {
+            return Err(error);
+        }
         if is_trim(e.op) {
             if groups.iter().any(|group| meeting.meets(group)) {
                 self.annotations.add(Annotation::IncompatibleTypes(e.op.as_str()), e.span);
             }
             return Ok(Vec::new());
         }
-        let filled = e.matching.fill_left.is_some() || e.matching.fill_right.is_some();
         let mut result = Vec::new();
         for group in &groups {
             self.context.check()?;
             if filled {
                 meeting.filled(group, &mut result)?;
             } else {
-                meeting.plain(group, &mut result)?;
+                meeting.plain(group, &mut result);
             }
         }
         Ok(result)
@@ -174,10 +180,10 @@ impl Meeting<'_> {
         self.e.matching.card == Cardinality::OneToOne
     }
 
-    /// Two series of one group on the "one" side at the same step are an error.
-    fn check_one_side(&self, groups: &[MatchGroup]) -> Evaluation<()> {
+    /// Two series of one group on the "one" side at the same step are an error: which, and at which step first.
+    fn doubled_on_one_side(&self, groups: &[MatchGroup]) -> Option<(usize, QueryError)> {
         if groups.iter().all(|group| group.right.len() < 2) {
-            return Ok(());
+            return None;
         }
         let filled = self.e.matching.fill_left.is_some() || self.e.matching.fill_right.is_some();
         // where a side is empty nothing is matched and nothing is wrong
@@ -203,15 +209,16 @@ impl Meeting<'_> {
                 }
             }
         }
-        let Some((_, second, first)) = found else { return Ok(()) };
+        let (step, second, first) = found?;
         let matched = signature(&self.one[second].labels, &self.e.matching);
         let side = if self.swapped { "left" } else { "right" };
         let mut pair = [self.one[first].labels.to_string(), self.one[second].labels.to_string()];
         pair.sort();
-        Err(QueryError::execution(format!(
+        let error = QueryError::execution(format!(
             "found duplicate series for the match group {matched} on the {side} hand-side of the operation: [{}, {}];many-to-many matching not allowed: matching labels must be unique on one side",
             pair[0], pair[1]
-        )))
+        ));
+        Some((step, error))
     }
 
     fn meets(&self, group: &MatchGroup) -> bool {
@@ -248,11 +255,7 @@ impl Meeting<'_> {
     }
 
     /// A group without fill values: each pair of series by itself.
-    fn plain(&self, group: &MatchGroup, result: &mut Vec<Series>) -> Evaluation<()> {
-        if group.left.is_empty() || group.right.is_empty() {
-            return Ok(());
-        }
-        self.check_many_side(group)?;
+    fn plain(&self, group: &MatchGroup, result: &mut Vec<Series>) {
         for many_at in &group.left {
             for one_at in &group.right {
                 let (many, one) = (&self.many[*many_at], &self.one[*one_at]);
@@ -271,21 +274,21 @@ impl Meeting<'_> {
                 }
             }
         }
-        Ok(())
     }
 
-    /// Several series on the "many" side need grouping, and then labels of their own.
-    fn check_many_side(&self, group: &MatchGroup) -> Evaluation<()> {
-        if group.left.len() < 2 {
-            return Ok(());
+    /// Several series on the "many" side need grouping, and then labels of their own: the first step at which they lack it.
+    fn doubled_on_many_side(&self, group: &MatchGroup) -> Option<(usize, QueryError)> {
+        if group.left.len() < 2 || group.right.is_empty() {
+            return None;
         }
         let none = StepSet::within(group.left.iter().map(|at| &self.many[*at].column));
         let matched = |step: usize| group.right.iter().find(|at| self.one[**at].column.present(step).is_some());
         let mut seen: hashbrown::HashMap<Labels, StepSet, foldhash::fast::RandomState> = hashbrown::HashMap::default();
+        let mut found: Option<usize> = None;
         for many_at in &group.left {
             let many = &self.many[*many_at];
             let mut of_partner: hashbrown::HashMap<usize, Labels> = hashbrown::HashMap::new();
-            for (step, _) in many.column.iter() {
+            for (step, _) in many.column.iter().take_while(|(step, _)| found.is_none_or(|found| *step < found)) {
                 let Some(partner) = matched(step) else { continue };
                 // one-to-one: the whole group is one result
                 let labels = of_partner.entry(*partner).or_insert_with(|| {
@@ -297,12 +300,13 @@ impl Meeting<'_> {
                 });
                 let steps = seen.entry(labels.clone()).or_insert_with(|| none.clone());
                 if !steps.insert(step) {
-                    let text = if self.is_one_to_one() { MANY_TO_ONE } else { NOT_UNIQUE };
-                    return Err(QueryError::execution(text));
+                    found = Some(step);
+                    break;
                 }
             }
         }
-        Ok(())
+        let text = if self.is_one_to_one() { MANY_TO_ONE } else { NOT_UNIQUE };
+        found.map(|step| (step, QueryError::execution(text)))
     }
 
     /// A group with fill values, step by step.

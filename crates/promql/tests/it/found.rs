@@ -37,11 +37,14 @@ fn shown(query: &str, (start, end, step): (i64, i64, i64)) -> Vec<String> {
     }
 }
 
+/// Query, times, lines.
+type Row = (&'static str, (i64, i64, i64), &'static [&'static str]);
+
 #[test]
 fn answers_are_the_originals() {
     const RANGE: (i64, i64, i64) = (0, 30, 15);
     let instant = |seconds| (seconds, seconds, 1);
-    let table: &[(&str, (i64, i64, i64), &[&str])] = &[
+    let table: &[Row] = &[
         // in an aggregation's parameter start() and end() have no effect, times have
         ("count(topk(scalar(m_total @ end()), m_total))", RANGE, &["{} 1 1"]),
         ("count(topk(scalar(m_total @ start()), m_total))", RANGE, &["{} 1 1"]),
@@ -166,4 +169,16 @@ fn a_long_window_function_ends_when_cancelled() {
     cancel.cancel(Reason::Deadline);
     let outcome = waiting.join().expect("no panic");
     assert_eq!(outcome.err().as_deref(), Some("query timed out in expression evaluation"));
+}
+
+/// Of two mistakes the one at the earlier step is named.
+#[test]
+fn the_earliest_mistake_is_named() {
+    let (store, context) = (store(2, 100), QueryContext::default());
+    let query = "m_total == on () (m_total{n=\"0\"} or m_total > 1)";
+    for (start, expected) in [(0, "multiple matches for labels"), (30, "found duplicate series for the match group")] {
+        let outcome = engine().range(&store, &context, query, (at(start), at(60)), Millis(15_000));
+        let text = outcome.expect_err("a mistake").to_string();
+        assert!(text.starts_with(expected), "from {start}: {text}");
+    }
 }

@@ -38,7 +38,8 @@ const KNOWN: &[(&str, Holds)] = &[
     }),
     ("the place of what follows by () and without ()", |s| {
         s.both(400, 400)
-            && (s.has_word("by without") && without_places(&s.error(s.ours)) == without_places(&s.error(s.theirs))
+            && ((s.has_word("by without") || s.ours_says(&["must not occur in ON and GROUP"]))
+                && without_places(&s.error(s.ours)) == without_places(&s.error(s.theirs))
                 || s.theirs_says(&["invalid parameter \\\"query\\\": unexpected error"]))
     }),
     ("trimming operators", |s| s.query.contains("</") || s.query.contains(">/")),
