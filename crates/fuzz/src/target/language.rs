@@ -38,8 +38,9 @@ pub(super) fn evaluate(bytes: &[u8]) {
 
 /// Six series over ten minutes: a counter with a reset, a gauge with a gap and a stale end, a histogram.
 static STORE: LazyLock<ModelStore> = LazyLock::new(|| {
+    type Series = (&'static [(&'static str, &'static str)], fn(i64) -> f64);
     let store = ModelStore::new();
-    let series: [(&[(&str, &str)], fn(i64) -> f64); 6] = [
+    let series: [Series; 6] = [
         (&[("__name__", "a"), ("b", "c")], |n| (n % 25) as f64),
         (&[("__name__", "a"), ("b", "d")], |n| n as f64 * 0.1),
         (&[("__name__", "g"), ("b", "c")], |n| if n == 39 { STALE_NAN } else { -(n as f64) }),
