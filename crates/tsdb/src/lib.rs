@@ -10,6 +10,7 @@
 //! Reading order: [`wal`] → [`head`] → [`block`] → [`compact`] → [`db`].
 //! What this crate must not know: any query language, any wire format, where samples come from.
 
+mod answer;
 pub mod block;
 mod codec;
 pub mod compact;

@@ -10,13 +10,13 @@
 use super::error::Damage;
 use super::index::{IndexReader, Postings, SeriesEntry};
 use super::reader::{Block, Inner};
-use super::tombstones::Interval;
+use crate::answer::{cut, only_tenant, without_deleted};
 use model::{MatchOp, Matcher, TimeRange};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use storage::{
-    Abilities, ChunkPiece, ColumnsPiece, LabelQuery, Piece, QueryContext, Select, SelectError, Selection, SeriesBatch,
-    SeriesPieces, SeriesStream, Tenant, Warnings,
+    Abilities, LabelQuery, Piece, QueryContext, Select, SelectError, Selection, SeriesBatch, SeriesPieces,
+    SeriesStream, Warnings,
 };
 
 /// Series read between two looks at the cancel flag, where nothing is handed out.
@@ -115,16 +115,6 @@ impl Select for Block {
 
     fn covers(&self) -> Option<TimeRange> {
         Some(self.0.meta.range()).filter(|range| !range.is_empty())
-    }
-}
-
-fn only_tenant(tenant: Tenant) -> Result<(), SelectError> {
-    if tenant == Tenant::DEFAULT { Ok(()) } else { Err(SelectError::Unsupported(storage::Ability::Tenants)) }
-}
-
-fn cut(set: &mut BTreeSet<String>, limit: usize) {
-    while limit > 0 && set.len() > limit {
-        set.pop_last();
     }
 }
 
@@ -377,7 +367,11 @@ impl BlockStream {
             }
             let piece = inner.chunk(&meta).map_err(|damage| damage.to_string()).and_then(|piece| {
                 let touched = deleted.iter().any(|i| i.first <= meta.last && meta.first <= i.last);
-                if touched { without_deleted(&piece, &deleted) } else { Ok(Some(Piece::Chunk(piece))) }
+                if touched {
+                    without_deleted(&piece, &deleted).map_err(|e| e.to_string())
+                } else {
+                    Ok(Some(Piece::Chunk(piece)))
+                }
             });
             match piece {
                 Ok(piece) => pieces.extend(piece),
@@ -404,16 +398,4 @@ impl BlockStream {
         self.warnings.add(text);
         Ok(())
     }
-}
-
-/// The samples of a chunk that were not deleted, `None` when none is left.
-fn without_deleted(piece: &ChunkPiece, deleted: &[Interval]) -> Result<Option<Piece>, String> {
-    let (mut times, mut values) = (Vec::new(), Vec::new());
-    chunk::decode_into(piece.encoding, &piece.bytes, &mut times, &mut values).map_err(|e| e.to_string())?;
-    let kept = times.iter().zip(&values).filter(|(at, _)| !deleted.iter().any(|i| i.contains(**at)));
-    let (times, values): (Vec<i64>, Vec<f64>) = kept.map(|(at, value)| (*at, *value)).unzip();
-    if times.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(Piece::Columns(ColumnsPiece { times: times.into(), values: values.into(), starts: None })))
 }

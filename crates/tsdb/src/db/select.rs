@@ -1,6 +1,7 @@
 //! Appending to and selecting from an open directory.
 
 use super::{Db, Shared};
+use crate::answer::cut;
 use model::TimeRange;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
@@ -80,9 +81,7 @@ impl Shared {
         let (more, said) = ask(&Merged::new(self.blocks_within(query.range)))?;
         all.extend(more);
         warnings.absorb(said);
-        while query.limit > 0 && all.len() > query.limit {
-            all.pop_last();
-        }
+        cut(&mut all, query.limit);
         Ok((all, warnings))
     }
 }

@@ -11,6 +11,7 @@
 
 use super::index::Known;
 use super::{Data, Head, Inner};
+use crate::answer::{cut, only_tenant, without_deleted};
 use crate::block::Interval;
 use bytes::Bytes;
 use chunk::Encoding;
@@ -18,8 +19,8 @@ use model::{Labels, TimeRange, Timestamp};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use storage::{
-    Abilities, Ability, Append, ChunkPiece, ColumnsPiece, LabelQuery, Piece, QueryContext, Select, SelectError,
-    Selection, SeriesBatch, SeriesPieces, SeriesStream, Tenant, Warnings,
+    Abilities, Append, ChunkPiece, LabelQuery, Piece, QueryContext, Select, SelectError, Selection, SeriesBatch,
+    SeriesPieces, SeriesStream, Warnings,
 };
 
 /// One series of a snapshot; its chunks are `chunks` of the snapshot's list.
@@ -136,16 +137,6 @@ impl Head {
     }
 }
 
-fn only_tenant(tenant: Tenant) -> Result<(), SelectError> {
-    if tenant == Tenant::DEFAULT { Ok(()) } else { Err(SelectError::Unsupported(Ability::Tenants)) }
-}
-
-fn cut(set: &mut BTreeSet<String>, limit: usize) {
-    while limit > 0 && set.len() > limit {
-        set.pop_last();
-    }
-}
-
 impl Inner {
     fn snapshot(&self, selection: &Selection, context: &QueryContext) -> Result<Snapshot, SelectError> {
         loop {
@@ -254,7 +245,10 @@ impl SeriesStream for HeadStream {
                 let piece = ChunkPiece { encoding: Encoding::Xor, first, last, bytes };
                 match &taken.deleted {
                     Some(deleted) if deleted.iter().any(|i| i.first <= chunk.last && chunk.first <= i.last) => {
-                        pieces.extend(without_deleted(&piece, deleted)?);
+                        let kept = without_deleted(&piece, deleted);
+                        pieces.extend(kept.map_err(|found| {
+                            SelectError::Corrupt(format!("cannot read a chunk in memory: {found}"))
+                        })?);
                     }
                     _ => pieces.push(Piece::Chunk(piece)),
                 }
@@ -267,17 +261,4 @@ impl SeriesStream for HeadStream {
     fn take_warnings(&mut self) -> Warnings {
         std::mem::take(&mut self.warnings)
     }
-}
-
-/// The samples of a chunk that were not deleted, `None` when none is left.
-fn without_deleted(piece: &ChunkPiece, deleted: &[Interval]) -> Result<Option<Piece>, SelectError> {
-    let (mut times, mut values) = (Vec::new(), Vec::new());
-    chunk::decode_into(piece.encoding, &piece.bytes, &mut times, &mut values)
-        .map_err(|e| SelectError::Corrupt(format!("cannot read a chunk in memory: {e}")))?;
-    let kept = times.iter().zip(&values).filter(|(at, _)| !deleted.iter().any(|i| i.contains(**at)));
-    let (times, values): (Vec<i64>, Vec<f64>) = kept.map(|(at, value)| (*at, *value)).unzip();
-    if times.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(Piece::Columns(ColumnsPiece { times: times.into(), values: values.into(), starts: None })))
 }
