@@ -107,6 +107,7 @@ impl Writer {
                 state.next
             };
             if let Err(error) = self.write(&batch) {
+                tracing::error!(log = self.shared.options.name, %error, "nothing is taken until a restart");
                 let reason: Arc<str> = Arc::from(error.to_string());
                 self.shared.state.lock().poisoned = Some(Arc::clone(&reason));
                 self.shared.mark.fail(&reason);
