@@ -51,6 +51,12 @@ async fn http(client: &Client, probe: &HttpProbe, deadline: Instant) -> Outcome 
     };
     match asked.await {
         Err(error) => critical(error.to_string()),
+        // a redirect that was to be followed says nowhere to go: Consul's own client takes that for an error
+        Ok(status @ (StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER))
+            if probe.follow_redirects =>
+        {
+            critical(missing_location(probe, status.as_u16()))
+        }
         Ok(status) => {
             let word = status.canonical_reason().unwrap_or_default();
             let (method, url) = (&probe.method, &probe.url);
@@ -59,6 +65,13 @@ async fn http(client: &Client, probe: &HttpProbe, deadline: Instant) -> Outcome 
             Outcome { status: judge(status), output }
         }
     }
+}
+
+fn missing_location(probe: &HttpProbe, status: u16) -> String {
+    let first: String = probe.method.chars().take(1).collect();
+    let rest: String = probe.method.chars().skip(1).collect();
+    let (method, url) = (format!("{first}{}", rest.to_ascii_lowercase()), model::go_text::quote(&probe.url));
+    format!("{method} {url}: {status} response missing Location header")
 }
 
 /// 2xx is passing, 429 warning, everything else critical.
