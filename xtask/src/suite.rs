@@ -98,7 +98,10 @@ fn note(count: &mut Count, title: &str, outcome: Result<()>) {
 fn browser() -> Result<()> {
     let folder = step::target().join("browser-test");
     let _ = std::fs::remove_dir_all(&folder);
-    let ports: Vec<u16> = (0..3).map(|_| free_port()).collect::<Result<_>>()?;
+    // held together, or one might come twice
+    let held: Vec<TcpListener> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
+    let ports: Vec<u16> = held.iter().map(|port| Ok(port.local_addr()?.port())).collect::<Result<_>>()?;
+    drop(held);
     let binary = step::target().join("debug/isobar");
     let mut server = Command::new(&binary)
         .arg("up")
@@ -142,8 +145,4 @@ fn wait_until_ready(port: u16) -> Result<()> {
 fn log_file(folder: &Path) -> Result<Stdio> {
     std::fs::create_dir_all(folder)?;
     Ok(std::fs::File::create(folder.join("isobar.log"))?.into())
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -5,7 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "the harness stands outside the product: its own files and sockets")]
 
 use anyhow::{Context, Result, bail};
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -65,12 +65,27 @@ pub fn skip(name: &str, reason: &str) {
     println!("SKIP {name}: {reason}");
 }
 
-/// A port of loopback that was free a moment ago.
+/// A port of loopback that was free a moment ago, for TCP and UDP, and that nobody was given before by this process.
+///
+/// From below the range that the system hands out by itself (from 32768 on Linux): a connection of another test must not take
+/// it before the program it is for does.
 ///
 /// # Errors
-/// When the system has none.
+/// When there is none.
 pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 20_000;
+    // coprime to the count: every port comes once before one comes twice. Processes with neighbouring numbers begin far apart
+    const STRIDE: u32 = 7_919;
+    for _ in 0..COUNT {
+        let place = GIVEN.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id().wrapping_mul(1_237));
+        let port = (FIRST + (u64::from(place) * u64::from(STRIDE) % u64::from(COUNT)) as u32) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() && UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port of loopback from {FIRST} to {}", FIRST + COUNT - 1)
 }
 
 /// A folder of one test below the target folder; removed with the value unless the test is panicking.
