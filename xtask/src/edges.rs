@@ -7,6 +7,23 @@ use crate::step;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+/// Every crate below the binary.
+const PRODUCT: &[&str] = &[
+    "model",
+    "wire",
+    "chunk",
+    "runtime",
+    "net",
+    "storage",
+    "tsdb",
+    "promql",
+    "query",
+    "scrape",
+    "discovery",
+    "exporters",
+    "registry",
+];
+
 /// A crate, and the crates of ours it may use.
 const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
@@ -22,43 +39,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("discovery", &["model", "runtime", "net"]),
     ("exporters", &["model", "runtime", "net", "wire"]),
     ("registry", &["model", "runtime", "net", "wire"]),
-    (
-        "isobar",
-        &[
-            "model",
-            "wire",
-            "chunk",
-            "runtime",
-            "net",
-            "storage",
-            "tsdb",
-            "promql",
-            "query",
-            "scrape",
-            "discovery",
-            "exporters",
-            "registry",
-        ],
-    ),
+    ("isobar", PRODUCT),
     // used by tests alone: may see everything, nothing of the product may see it
-    (
-        "testkit",
-        &[
-            "model",
-            "wire",
-            "chunk",
-            "runtime",
-            "net",
-            "storage",
-            "tsdb",
-            "promql",
-            "query",
-            "scrape",
-            "discovery",
-            "exporters",
-            "registry",
-        ],
-    ),
+    ("testkit", PRODUCT),
     (
         "fuzz",
         &[

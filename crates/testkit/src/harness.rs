@@ -5,6 +5,7 @@
 //! [`http`] → [`api`] → [`exporter`] → [`kill`] → [`machine`].
 
 pub mod api;
+pub(crate) mod dice;
 pub mod exporter;
 pub mod http;
 pub mod isobar;

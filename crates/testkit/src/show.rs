@@ -9,7 +9,6 @@ mod record;
 pub mod bad_input;
 pub mod big_body;
 mod build;
-mod dice;
 pub mod discovery;
 mod first_run;
 mod footprint;

@@ -40,29 +40,3 @@ pub fn commit() -> String {
     let dirty = git(&["status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/evidence.md"]);
     format!("{short}{}", if dirty.is_some_and(|list| !list.is_empty()) { "+" } else { "" })
 }
-
-/// A small random number generator (xorshift64*), seeded from the clock: moments to kill at, not secrets.
-#[derive(Debug)]
-pub struct Dice(u64);
-
-impl Dice {
-    /// Seeded by the nanoseconds of the hour.
-    pub fn new() -> Self {
-        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_nanos() as u64);
-        Dice(nanos | 1)
-    }
-
-    /// Uniform in `from..to`.
-    pub fn between(&mut self, from: u64, to: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        from + (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % (to - from).max(1)
-    }
-}
-
-impl Default for Dice {
-    fn default() -> Self {
-        Dice::new()
-    }
-}

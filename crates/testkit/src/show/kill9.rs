@@ -6,9 +6,10 @@
 
 use super::Run;
 use crate::harness::api::{Api, difference, rows};
+use crate::harness::dice::Dice;
 use crate::harness::isobar;
 use crate::harness::kill::Trial;
-use crate::harness::machine::{Dice, now_ms};
+use crate::harness::machine::now_ms;
 use crate::harness::place;
 use crate::harness::process;
 use anyhow::{Context, Result, bail};
@@ -46,7 +47,7 @@ pub(super) fn run(run: &mut Run) -> Result<()> {
 
 /// One kill, the start after it, and the survey of its round.
 fn round(run: &Run, trial: &mut Trial, number: usize) -> Result<Value> {
-    let mut dice = Dice::new();
+    let mut dice = Dice::new(now_ms() as u64);
     let began = now_ms();
     // every second waits for a cut; writing a block of a minute takes some tens of milliseconds, and some kills miss it
     let kill = match number % 2 == 1 {

@@ -17,7 +17,7 @@ mod expression;
 use self::answer::{Verdict, compare};
 use self::expression::{Maker, Request};
 use super::Run;
-use super::dice::Dice;
+use crate::harness::dice::Dice;
 use crate::harness::http::{Answer, Client, encode_form};
 use crate::harness::isobar::{self, Role};
 use crate::harness::place;

@@ -19,7 +19,7 @@ mod history;
 use self::answer::{Differs, compare, template};
 use self::history::{Request, Step};
 use super::Run;
-use super::dice::Dice;
+use crate::harness::dice::Dice;
 use crate::harness::http::{Answer, Client};
 use crate::harness::isobar::{self, Launch, Role};
 use crate::harness::place;

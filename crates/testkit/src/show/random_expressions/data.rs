@@ -6,7 +6,7 @@
 //!
 //! The original writes them: remote write into an empty server, then a snapshot. Text formats have no staleness markers.
 
-use super::super::dice::Dice;
+use crate::harness::dice::Dice;
 use crate::harness::http::Client;
 use crate::harness::isobar;
 use crate::harness::place;

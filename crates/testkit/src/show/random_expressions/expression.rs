@@ -1,7 +1,7 @@
 //! Random expressions over the whole language, mostly well typed, and requests around them.
 
-use super::super::dice::Dice;
 use super::data::{BEGIN, MINUTES};
+use crate::harness::dice::Dice;
 
 /// A request: path below `/api/v1/` and parameters.
 #[derive(Clone, Debug)]

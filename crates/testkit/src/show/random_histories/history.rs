@@ -1,7 +1,7 @@
 //! What a history is made of: requests drawn from small pools, so that names meet again.
 
+use crate::harness::dice::Dice;
 use crate::harness::http::encode;
-use crate::show::dice::Dice;
 use serde_json::{Map, Value, json};
 
 /// One request.
